@@ -28,6 +28,21 @@ const module = "packhouse"
 var mayImport = map[string][]string{
 	// The roof: wires everything.
 	"cmd": {"..."},
+	"cmd/packhouse/setupcmd": {
+		"cmd/packhouse/certcmd", "cmd/packhouse/deployment", "cmd/packhouse/cli", "setup/...", "tui/...", "server",
+		"server/admin", groundFloor,
+	},
+	"cmd/packhouse/certcmd": {
+		"cmd/packhouse/clienttrust", "cmd/packhouse/deployment", "cmd/packhouse/cli", "setup/...", "server/acme",
+		"server/admin", groundFloor,
+	},
+	"cmd/packhouse/clienttrust": {
+		"cmd/packhouse/deployment", "cmd/packhouse/cli", "setup/...", "server/admin", groundFloor,
+	},
+	"cmd/packhouse/packcmd":    {"cmd/packhouse/cli", "packs/...", groundFloor},
+	"cmd/packhouse/deployment": {"cmd/packhouse/cli", "setup/...", "server/...", groundFloor},
+	"cmd/packhouse/cli":        {"setup/...", "server/admin", "tui/echo", groundFloor},
+	"cmd/packhouse/porttest":   {},
 
 	// The wing of the terminal.
 	"tui": {"setup/...", groundFloor},
@@ -151,6 +166,9 @@ func TestImportGraphRefuses(t *testing.T) {
 	}{
 		{"cmd/packhouse", "packhouse/server", false},
 		{"cmd/packhouse", "packhouse/tui", false},
+		{"cmd/packhouse/packcmd", "packhouse/cmd/packhouse/deployment", true},
+		{"cmd/packhouse/cli", "packhouse/cmd/packhouse/deployment", true},
+		{"cmd/packhouse/deployment", "packhouse/cmd/packhouse/clienttrust", true},
 		{"tui", "packhouse/setup", false},
 		{"tui/wizard", "packhouse/setup/check", false},
 		{"tui", "packhouse/server", true},

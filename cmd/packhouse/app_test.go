@@ -6,20 +6,21 @@ import (
 	"testing"
 	"time"
 
+	"packhouse/cmd/packhouse/cli"
 	"packhouse/setup/check"
 )
 
 // TestCloneIsWhole: a copy of app has every field of it but the handler of SIGHUP.
 func TestCloneIsWhole(t *testing.T) {
-	a := &app{
-		stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, env: []string{"A=1"}, now: time.Now, version: "1.0.0",
-		patience: time.Second, hashCost: 4, surroundings: &check.Machine{},
-		commands: map[string]bool{"serve": true}, dir: "/srv", started: true,
+	a := &cli.App{
+		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Env: []string{"A=1"}, Now: time.Now, Version: "1.0.0",
+		Patience: time.Second, HashCost: 4, Surroundings: &check.Machine{},
+		Commands: map[string]bool{"serve": true}, Dir: "/srv", Started: true,
 	}
-	whole, copied := reflect.ValueOf(a).Elem(), reflect.ValueOf(a.clone()).Elem()
+	whole, copied := reflect.ValueOf(a).Elem(), reflect.ValueOf(a.Clone()).Elem()
 	for i := range whole.NumField() {
 		name := whole.Type().Field(i).Name
-		if name == "hangup" {
+		if name == "Hangup" {
 			continue
 		}
 		if whole.Field(i).IsZero() {

@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"gopkg.in/yaml.v3"
+
+	"packhouse/cmd/packhouse/cli"
 )
 
 // automationExamples returns the commands of the examples in docs/automation.md: those of cloud-init and those of Ansible.
@@ -75,7 +77,7 @@ func TestAutomationExamples(t *testing.T) {
 					if args[0] == "check" { // the server does not run as a service here
 						continue
 					}
-					if got.code != exitOK {
+					if got.code != cli.ExitOK {
 						t.Fatalf("%q exits with %d: %s", args, got.code, got.stderr)
 					}
 					if changed := reportsChange(t, got.stdout); changed && !want || round == 0 && args[0] == "setup" && !changed {

@@ -48,7 +48,7 @@ func mainOfBatch() {
 		}
 		var out bytes.Buffer
 		a := appOnMachine()
-		a.stdin, a.stdout, a.stderr, a.env = empty, &out, &out, append(a.env, request.Env...)
+		a.Stdin, a.Stdout, a.Stderr, a.Env = empty, &out, &out, append(a.Env, request.Env...)
 		code := run(context.Background(), a, request.Args)
 		if err := responses.Encode(batchResponse{code, out.String()}); err != nil {
 			panic(err)

@@ -23,6 +23,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"packhouse/cmd/packhouse/cli"
 	"packhouse/pattern"
 	"packhouse/setup/installation"
 )
@@ -226,7 +227,7 @@ var neverFail = []string{"packhouse completion bash", "packhouse completion fish
 
 // TestNoCommandIsForgotten has every command of the tree in the walk below, with a good and with a bad end.
 func TestNoCommandIsForgotten(t *testing.T) {
-	root := newRoot(&app{stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, now: time.Now})
+	root := newRoot(&cli.App{Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Now: time.Now})
 	root.InitDefaultHelpCmd()
 	root.InitDefaultCompletionCmd()
 	good, bad := map[string]bool{"packhouse serve": true}, map[string]bool{} // the walk starts a server of its own
@@ -314,7 +315,7 @@ func (w *walk) run(c call) {
 	line := strings.ReplaceAll(w.words(c.line), "{engine}", w.engine)
 	w.stdin, w.site.env = c.stdin, append(slices.Clone(w.env), c.env...)
 	got := w.site.run(strings.Fields(line)...)
-	if (got.code != exitOK) != c.fails {
+	if (got.code != cli.ExitOK) != c.fails {
 		w.t.Errorf("%s: exit code %d:\n%s", c.line, got.code, got.stderr)
 	}
 	if c.shows {
@@ -397,12 +398,12 @@ func (w *walk) atTerminals() {
 	}
 	for _, at := range []screen{
 		{args: []string{"user", "passwd", "reads", "--dir", w.dir}, keys: []string{"new password of reads", otherSecret + enter, "repeat the password", otherSecret + enter}},
-		{args: []string{"user", "passwd", "reads", "--dir", w.dir}, keys: []string{"new password of reads", otherSecret + enter, "repeat the password", wrongSecret + enter}, code: exitFailed},
-		{args: []string{"registry", "login", "localhost:" + w.port, "--ca-file", w.inDir("certs/ca.crt"), "-u", "admin"}, keys: []string{"password of admin", wrongSecret + enter}, code: exitFailed},
-		{args: []string{"--dir", w.dir}, keys: []string{"This installation", ctrlC}, code: exitInterrupted},
+		{args: []string{"user", "passwd", "reads", "--dir", w.dir}, keys: []string{"new password of reads", otherSecret + enter, "repeat the password", wrongSecret + enter}, code: cli.ExitFailed},
+		{args: []string{"registry", "login", "localhost:" + w.port, "--ca-file", w.inDir("certs/ca.crt"), "-u", "admin"}, keys: []string{"password of admin", wrongSecret + enter}, code: cli.ExitFailed},
+		{args: []string{"--dir", w.dir}, keys: []string{"This installation", ctrlC}, code: cli.ExitInterrupted},
 		{args: []string{"setup", "--dir", w.at("W"), "--hostname", "localhost", "--san", "127.0.0.1", "--offline", "--storage-path", w.at("W/data"), "--password-file", "admin=" + w.at("admin.txt")}, keys: []string{
 			steps[0], "?" + enter + enter, steps[1], enter, steps[2], enter, steps[3], enter, steps[4], "?", "Why this is asked", ctrlC,
-		}, code: exitInterrupted},
+		}, code: cli.ExitInterrupted},
 	} {
 		c := openConsole(w.t, 100, 30, at.args...)
 		for i := 0; i+1 < len(at.keys); i += 2 {

@@ -3,56 +3,14 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
-	"io"
-	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
+	"packhouse/cmd/packhouse/cli"
+	"packhouse/cmd/packhouse/deployment"
 	"packhouse/server/config"
 	"packhouse/setup/check"
 )
-
-// printCheck writes a finished check to w: one line, followed by cause, remedy and code of a
-// finding. It ignores events of checks that are still running.
-func printCheck(w io.Writer, e check.Event) {
-	r := e.Result
-	if r == nil {
-		return
-	}
-	sign, word := "✓", ""
-	switch r.Status {
-	case check.Passed:
-	case check.Failed:
-		sign, word = "✗", "failed: "
-	case check.Warning:
-		sign, word = "!", "warning: "
-	case check.NotProven:
-		sign, word = "○", "not proven: "
-	}
-	fmt.Fprintf(w, "%s %-15s %s%s  %s\n", sign, r.Title, word, r.Seen, took(r.Took))
-	if r.Finding.What != "" {
-		fmt.Fprintf(w, "    cause: %s\n", strings.ReplaceAll(r.Finding.What, "\n", "\n           "))
-	}
-	if r.Finding.Remedy != "" {
-		fmt.Fprintf(w, "    remedy: %s\n", r.Finding.Remedy)
-	}
-	if r.Finding.Code != "" {
-		fmt.Fprintf(w, "    code: %s\n", r.Finding.Code)
-	}
-	if r.Advice != "" {
-		fmt.Fprintf(w, "    %s\n", strings.ReplaceAll(r.Advice, "\n", "\n    "))
-	}
-}
-
-// took formats d for display.
-func took(d time.Duration) string {
-	if d < time.Second {
-		return fmt.Sprintf("%d ms", d.Milliseconds())
-	}
-	return fmt.Sprintf("%.1f s", d.Seconds())
-}
 
 // checkOptions are the flags of check.
 type checkOptions struct {
@@ -66,7 +24,7 @@ type checkOptions struct {
 }
 
 // newCheck returns the command that checks an installation or a remote registry.
-func newCheck(a *app) *cobra.Command {
+func newCheck(a *cli.App) *cobra.Command {
 	var o checkOptions
 	cmd := &cobra.Command{
 		Use:   "check [CONFIG]",
@@ -87,7 +45,7 @@ With --quick, skip checks that write or take long: roles, round trip, packs and 
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if cmd.Flags().Changed("url") && o.url == "" {
-				return usageError(errors.New("--url is empty"))
+				return cli.UsageError(errors.New("--url is empty"))
 			}
 			if err := o.fit(cmd.Flags().Changed("dir") || len(args) > 0); err != nil {
 				return err
@@ -95,17 +53,17 @@ With --quick, skip checks that write or take long: roles, round trip, packs and 
 			var target check.Target
 			var err error
 			if o.url != "" {
-				target, err = a.remoteTarget(o)
+				target, err = remoteTarget(a, o)
 			} else {
-				target, err = a.checkTarget(cmd.Context(), o, args)
+				target, err = checkTarget(cmd.Context(), a, o, args)
 			}
 			if err != nil {
 				return err
 			}
-			return a.check(cmd.Context(), target, o.json)
+			return runChecks(cmd.Context(), a, target, o.json)
 		},
 	}
-	a.addDir(cmd, &o.dir)
+	a.AddDir(cmd, &o.dir)
 	cmd.Flags().BoolVar(&o.json, "json", false, "print the results as JSON")
 	cmd.Flags().BoolVar(&o.quick, "quick", false, "leave out what writes or takes long")
 	cmd.Flags().StringVar(&o.url, "url", "", "prove the registry at `URL` instead, as its clients see it")
@@ -121,12 +79,12 @@ type checkReport struct {
 	Findings []config.Problem `json:"findings"` // as in status and config verify
 }
 
-// check runs the checks and prints their results to standard output. It returns an error with exit
+// runChecks runs the checks and prints their results to standard output. It returns an error with exit
 // code 4 if a check failed or warned.
-func (a *app) check(ctx context.Context, target check.Target, asJSON bool) error {
+func runChecks(ctx context.Context, a *cli.App, target check.Target, asJSON bool) error {
 	report := check.Run(ctx, target, func(e check.Event) {
 		if !asJSON {
-			printCheck(a.stdout, e)
+			deployment.PrintCheck(a.Stdout, e)
 		}
 	})
 	if asJSON {
@@ -134,13 +92,13 @@ func (a *app) check(ctx context.Context, target check.Target, asJSON bool) error
 		for _, result := range report.Results {
 			all.Findings = append(all.Findings, findingsIn(result, target.Findings)...)
 		}
-		a.pasteableProblems(all.Findings)
-		if err := a.printJSON(all); err != nil {
+		cli.PasteableProblems(a, all.Findings)
+		if err := a.PrintJSON(all); err != nil {
 			return err
 		}
 	}
 	if report.NeedsAttention() {
-		return silent(exitFindings)
+		return cli.Silent(cli.ExitFindings)
 	}
 	return nil
 }
@@ -150,11 +108,11 @@ func (a *app) check(ctx context.Context, target check.Target, asJSON bool) error
 func (o *checkOptions) fit(here bool) error {
 	switch {
 	case o.url != "" && here:
-		return usageError(errors.New("--url proves a registry elsewhere, CONFIG and --dir one of this machine: leave one out"))
+		return cli.UsageError(errors.New("--url proves a registry elsewhere, CONFIG and --dir one of this machine: leave one out"))
 	case o.url == "" && (o.user != "" || o.passwordStdin || o.caFile != ""):
-		return usageError(withHint(errors.New("--user, --password-stdin and --ca-file are for a registry elsewhere"), "--url names it; on this machine the server itself lends an identity for each role"))
+		return cli.UsageError(cli.WithHint(errors.New("--user, --password-stdin and --ca-file are for a registry elsewhere"), "--url names it; on this machine the server itself lends an identity for each role"))
 	case o.passwordStdin && o.user == "":
-		return usageError(errors.New("--password-stdin needs --user, whose password it is"))
+		return cli.UsageError(errors.New("--password-stdin needs --user, whose password it is"))
 	}
 	return nil
 }

@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"time"
 
+	"packhouse/cmd/packhouse/cli"
 	"packhouse/server/auth/htpasswd"
 	"packhouse/setup/check"
 	"packhouse/tui/noquery"
@@ -42,10 +43,10 @@ func mainOnMachine() {
 }
 
 // appOnMachine returns the program on the machine of a script.
-func appOnMachine() *app {
-	a := &app{
-		stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, env: os.Environ(), now: time.Now,
-		hashCost: htpasswd.MinCost,
+func appOnMachine() *cli.App {
+	a := &cli.App{
+		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Env: os.Environ(), Now: time.Now,
+		HashCost: htpasswd.MinCost,
 	}
 	if path := os.Getenv(machineVariable); path != "real" {
 		f := fakeMachine{Names: map[string][]string{"*": {"192.0.2.17"}}, Addresses: []string{"192.0.2.17"}, CPUs: 2, Memory: 4 << 30}
@@ -58,10 +59,10 @@ func appOnMachine() *app {
 				panic(err)
 			}
 		}
-		a.surroundings = f.machine()
-		a.patience, _ = time.ParseDuration(f.Patience) // 0: as usual
+		a.Surroundings = f.machine()
+		a.Patience, _ = time.ParseDuration(f.Patience) // 0: as usual
 		if ahead, err := time.ParseDuration(f.Ahead); err == nil {
-			a.now = func() time.Time { return time.Now().Add(ahead) }
+			a.Now = func() time.Time { return time.Now().Add(ahead) }
 		}
 	}
 	return a

@@ -7,17 +7,19 @@ import (
 	"strings"
 
 	"packhouse/certgen"
+	"packhouse/cmd/packhouse/cli"
+	"packhouse/cmd/packhouse/packcmd"
 	"packhouse/setup/check"
 	"packhouse/trust"
 )
 
 // remoteTarget returns the target of "packhouse check --url".
-func (a *app) remoteTarget(o checkOptions) (check.Target, error) {
+func remoteTarget(a *cli.App, o checkOptions) (check.Target, error) {
 	base, err := parseRegistryURL(o.url)
 	if err != nil {
 		return check.Target{}, err
 	}
-	t := check.Target{Remote: true, Quick: o.quick, URL: base.String(), Now: a.now, Machine: a.surroundings}
+	t := check.Target{Remote: true, Quick: o.quick, URL: base.String(), Now: a.Now, Machine: a.Surroundings}
 	if t.Machine == nil {
 		t.Machine = check.ThisMachine()
 	}
@@ -33,7 +35,7 @@ func (a *app) remoteTarget(o checkOptions) (check.Target, error) {
 	if o.user == "" {
 		return t, nil
 	}
-	name, password, err := a.askLogin(base.Host, loginOptions{username: o.user, passwordStdin: o.passwordStdin})
+	name, password, err := packcmd.AskLogin(a, base.Host, packcmd.LoginOptions{Username: o.user, PasswordStdin: o.passwordStdin})
 	if err != nil {
 		return t, err
 	}
@@ -50,11 +52,11 @@ func parseRegistryURL(text string) (*url.URL, error) {
 	u, err := url.Parse(full)
 	switch {
 	case err != nil || u.Hostname() == "" || u.Scheme != "https" && u.Scheme != "http":
-		return nil, usageError(withHint(errors.New("--url is not an address of a registry"), "https://registry.example.com:5000 is one")) // not quoted: it may contain a password
+		return nil, cli.UsageError(cli.WithHint(errors.New("--url is not an address of a registry"), "https://registry.example.com:5000 is one")) // not quoted: it may contain a password
 	case u.User != nil:
-		return nil, usageError(withHint(errors.New("--url holds a user or a password"), "--user and --password-stdin keep it out of the list of processes"))
+		return nil, cli.UsageError(cli.WithHint(errors.New("--url holds a user or a password"), "--user and --password-stdin keep it out of the list of processes"))
 	case strings.Trim(u.Path, "/") != "" || u.RawQuery != "":
-		return nil, usageError(fmt.Errorf("--url %q has more than scheme, host and port", text))
+		return nil, cli.UsageError(fmt.Errorf("--url %q has more than scheme, host and port", text))
 	}
 	return &url.URL{Scheme: u.Scheme, Host: u.Host}, nil
 }

@@ -11,6 +11,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"packhouse/cmd/packhouse/porttest"
 )
 
 // served runs packhouse as a user until its server answers, ends it, and returns what it logged.
@@ -95,7 +97,7 @@ func TestServeInContainers(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			s := newPlace(t)
-			port, release, err := reservePort()
+			port, release, err := porttest.Reserve()
 			s.ok(err)
 			defer release()
 			mount, data := filepath.Join(s.root, "mount"), filepath.Join(s.root, "content")
@@ -117,7 +119,7 @@ func TestSetupInAGroupWritableCheckout(t *testing.T) {
 	t.Parallel()
 	const uid = 50031
 	s := newPlace(t)
-	port, release, err := reservePort()
+	port, release, err := porttest.Reserve()
 	s.ok(err)
 	defer release()
 	checkout := filepath.Join(s.root, "checkout")

@@ -13,6 +13,8 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"packhouse/cmd/packhouse/cli"
+	"packhouse/cmd/packhouse/setupcmd"
 	"packhouse/setup/question"
 )
 
@@ -22,7 +24,7 @@ var update = flag.Bool("update", false, "write golden files and generated docume
 func TestCommandLineDocument(t *testing.T) {
 	const path = "../../docs/command-line.md"
 	want := commandLineDocument(
-		newRoot(&app{stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, env: []string{"HOME=/home/you"}}),
+		newRoot(&cli.App{Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Env: []string{"HOME=/home/you"}}),
 	)
 	if *update {
 		if err := os.WriteFile(path, want, 0o644); err != nil { //nolint:gosec // documentation is for everybody
@@ -64,9 +66,9 @@ Results go to stdout, messages to stderr. This page is generated from the comman
 				&b, "\n```sh\n%s\n```\n", strings.ReplaceAll(strings.TrimPrefix(cmd.Example, "  "), "\n  ", "\n"),
 			)
 		}
-		groups := []flagGroup{{"", cmd.LocalFlags()}}
+		groups := []setupcmd.FlagGroup{{Flags: cmd.LocalFlags()}}
 		if cmd.Name() == "setup" {
-			groups = setupGroups(cmd.Flags())
+			groups = setupcmd.SetupGroups(cmd.Flags())
 		}
 		for _, group := range groups {
 			writeFlags(&b, group)
@@ -76,9 +78,9 @@ Results go to stdout, messages to stderr. This page is generated from the comman
 }
 
 // writeFlags writes a table of flags, below its title if it has one.
-func writeFlags(b *bytes.Buffer, group flagGroup) {
+func writeFlags(b *bytes.Buffer, group setupcmd.FlagGroup) {
 	var rows []string
-	group.flags.VisitAll(func(f *pflag.Flag) {
+	group.Flags.VisitAll(func(f *pflag.Flag) {
 		if f.Name == "help" || f.Hidden {
 			return
 		}
@@ -90,8 +92,8 @@ func writeFlags(b *bytes.Buffer, group flagGroup) {
 		if f.DefValue != "" && f.DefValue != "false" && f.DefValue != "[]" && f.Name != "dir" {
 			usage += " (default " + f.DefValue + ")"
 		}
-		given, _ := f.Value.(argument)
-		if _, many := given.list(); many || strings.HasSuffix(f.Value.Type(), "Array") {
+		given, _ := f.Value.(setupcmd.Argument)
+		if _, many := given.List(); many || strings.HasSuffix(f.Value.Type(), "Array") {
 			usage += "; may be repeated"
 		}
 		rows = append(rows, fmt.Sprintf("| `%s` | %s |\n", name, usage))
@@ -99,8 +101,8 @@ func writeFlags(b *bytes.Buffer, group flagGroup) {
 	if len(rows) == 0 {
 		return
 	}
-	if group.title != "" {
-		b.WriteString("\n" + group.title + ":\n")
+	if group.Title != "" {
+		b.WriteString("\n" + group.Title + ":\n")
 	}
 	b.WriteString("\n| flag | meaning |\n|---|---|\n" + strings.Join(rows, ""))
 }
@@ -126,7 +128,7 @@ func description(cmd *cobra.Command) string {
 // TestExamplesParse runs the parser of each command on its examples: every command that does something has one, and each names real flags and
 // the right number of arguments.
 func TestExamplesParse(t *testing.T) {
-	root := newRoot(&app{stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, env: []string{"HOME=/home/you"}})
+	root := newRoot(&cli.App{Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Env: []string{"HOME=/home/you"}})
 	for _, cmd := range commands(root) {
 		if strings.Contains(cmd.CommandPath(), "completion") {
 			continue
@@ -146,7 +148,7 @@ func TestExamplesParse(t *testing.T) {
 				continue
 			}
 			fresh := newRoot(
-				&app{stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, env: []string{"HOME=/home/you"}},
+				&cli.App{Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Env: []string{"HOME=/home/you"}},
 			)
 			found, rest, err := fresh.Find(words)
 			if err != nil || found.CommandPath() != cmd.CommandPath() && cmd.HasParent() {
@@ -168,7 +170,7 @@ func TestExamplesParse(t *testing.T) {
 // TestSetupHelpIsInGroups lists each flag of setup once, below the step of the wizard that it answers.
 func TestSetupHelpIsInGroups(t *testing.T) {
 	var out bytes.Buffer
-	root := newRoot(&app{stdin: os.Stdin, stdout: &out, stderr: os.Stderr, env: []string{"HOME=/home/you"}})
+	root := newRoot(&cli.App{Stdin: os.Stdin, Stdout: &out, Stderr: os.Stderr, Env: []string{"HOME=/home/you"}})
 	root.SetArgs([]string{"setup", "--help"})
 	if err := root.Execute(); err != nil {
 		t.Fatal(err)

@@ -1,6 +1,8 @@
 package main
 
-import "github.com/spf13/cobra"
+import (
+	"github.com/spf13/cobra"
+)
 
 // examples are for the help of commands that do not define their own.
 var examples = map[string]string{

@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"packhouse/certgen"
+	"packhouse/cmd/packhouse/cli"
+	"packhouse/cmd/packhouse/porttest"
 	"packhouse/finding"
 	"packhouse/server/auth/htpasswd"
 	"packhouse/server/config"
@@ -141,28 +143,28 @@ func (s *site) certificate(pair *certgen.Pair) {
 // installedFaults are those of files that somebody or something changed after setup wrote them.
 var installedFaults = []fault{
 	{
-		name: "configuration edited by hand, with errors", ask: checks, exit: exitFindings, code: config.CodeValue, cause: "myconfig.yml:17:9: http.addr is not host and port", remedy: "config verify", alone: true,
+		name: "configuration edited by hand, with errors", ask: checks, exit: cli.ExitFindings, code: config.CodeValue, cause: "myconfig.yml:17:9: http.addr is not host and port", remedy: "config verify", alone: true,
 		seed: installed(func(s *site) { s.edit("127.0.0.1:"+s.port, "nonsense") }),
 	},
 	{
-		name: "setup over a configuration with errors", exit: exitUsage, code: config.CodeUnknownKey, cause: "unknown key htp", remedy: "did you mean http",
+		name: "setup over a configuration with errors", exit: cli.ExitUsage, code: config.CodeUnknownKey, cause: "unknown key htp", remedy: "did you mean http",
 		seed: installed(func(s *site) { s.edit("http:", "htp:") }),
 	},
 	{
-		name: "configuration whose indentation got lost", exit: exitUsage, code: config.CodeIndentation, cause: "is at the left margin", remedy: "did the indentation get lost",
+		name: "configuration whose indentation got lost", exit: cli.ExitUsage, code: config.CodeIndentation, cause: "is at the left margin", remedy: "did the indentation get lost",
 		seed: installed(func(s *site) {
 			s.write(s.inDir(installation.ConfigFile), "version: 0.1\nlog:\nlevel: info\nhttp:\naddr: :5000\n", 0o600)
 		}),
 	},
 	{
-		name: "configuration edited since", exit: exitPending, code: setup.CodeDrift, cause: "myconfig.yml differs from what setup wrote", remedy: "kept",
+		name: "configuration edited since", exit: cli.ExitPending, code: setup.CodeDrift, cause: "myconfig.yml differs from what setup wrote", remedy: "kept",
 		seed: installed(func(s *site) {
 			s.edit("level: info", "level: warn")
 			s.args = []string{"--dry-run", "--san", "10.9.8.7"}
 		}),
 	},
 	{
-		name: "configuration that is a mount of its own", namespaces: true, exit: exitFailed, code: setup.CodeFailed, cause: "everything is as it was before", remedy: "mount its directory instead",
+		name: "configuration that is a mount of its own", namespaces: true, exit: cli.ExitFailed, code: setup.CodeFailed, cause: "everything is as it was before", remedy: "mount its directory instead",
 		seed: installed(func(s *site) {
 			s.world, s.args = s.words("mount --bind {dir}/myconfig.yml {dir}/myconfig.yml"), []string{
 				"--log-level",
@@ -171,14 +173,14 @@ var installedFaults = []fault{
 		}),
 	},
 	{
-		name: "setup over an anchor", exit: exitUsage, code: setup.CodeEdit, cause: "log.level cannot be changed", remedy: "by hand",
+		name: "setup over an anchor", exit: cli.ExitUsage, code: setup.CodeEdit, cause: "log.level cannot be changed", remedy: "by hand",
 		seed: installed(func(s *site) {
 			s.edit("level: info", "level: &here info")
 			s.args = []string{"--log-level", "debug"}
 		}),
 	},
 	{
-		name: "users with foreign hashes", ask: checks, exit: exitFindings, code: config.CodeUsers, cause: "$apr1$", remedy: "",
+		name: "users with foreign hashes", ask: checks, exit: cli.ExitFindings, code: config.CodeUsers, cause: "$apr1$", remedy: "",
 		seed: installed(func(s *site) {
 			data, err := os.ReadFile(s.inDir(installation.HtpasswdFile))
 			s.must(err)
@@ -189,7 +191,7 @@ var installedFaults = []fault{
 		}),
 	},
 	{
-		name: "users with foreign hashes, before a setup", exit: exitPending, code: htpasswd.CodeKind, cause: "user \"old\" has a hash of kind $apr1$", remedy: "packhouse user passwd",
+		name: "users with foreign hashes, before a setup", exit: cli.ExitPending, code: htpasswd.CodeKind, cause: "user \"old\" has a hash of kind $apr1$", remedy: "packhouse user passwd",
 		seed: func(s *site) {
 			s.must(os.MkdirAll(s.inDir("auth"), 0o755))
 			s.write(s.inDir(installation.HtpasswdFile), entry()+"old:$apr1$xxxxxxxx$yyyyyyyyyyyyyyyyyyyyyy\n", 0o600)
@@ -197,22 +199,22 @@ var installedFaults = []fault{
 		},
 	},
 	{
-		name: "users' file gone", ask: checks, exit: exitFindings, code: "file-missing", cause: "htpasswd-basic is not there", remedy: "packhouse setup",
+		name: "users' file gone", ask: checks, exit: cli.ExitFindings, code: "file-missing", cause: "htpasswd-basic is not there", remedy: "packhouse setup",
 		seed: installed(func(s *site) { s.must(os.Remove(s.inDir(installation.HtpasswdFile))) }),
 	},
 	{
-		name: "users' file is a directory", ask: checks, exit: exitFindings, code: "file-is-directory", cause: "htpasswd-basic is a directory", remedy: "move it away",
+		name: "users' file is a directory", ask: checks, exit: cli.ExitFindings, code: "file-is-directory", cause: "htpasswd-basic is a directory", remedy: "move it away",
 		seed: installed(func(s *site) {
 			s.must(os.Remove(s.inDir(installation.HtpasswdFile)))
 			s.must(os.Mkdir(s.inDir(installation.HtpasswdFile), 0o755))
 		}),
 	},
 	{
-		name: "key of the server readable by all", ask: checks, exit: exitFindings, code: "file-mode", cause: "tls.key is 0644", remedy: "chmod 600 {dir}/certs/tls.key",
+		name: "key of the server readable by all", ask: checks, exit: cli.ExitFindings, code: "file-mode", cause: "tls.key is 0644", remedy: "chmod 600 {dir}/certs/tls.key",
 		seed: installed(func(s *site) { s.must(os.Chmod(s.inDir(installation.KeyFile), 0o644)) }),
 	},
 	{
-		name: "key of the CA in somebody else's hands", ask: checks, exit: exitFindings, code: installation.CodeUnsafe, cause: "ca.key", remedy: "chown root",
+		name: "key of the CA in somebody else's hands", ask: checks, exit: cli.ExitFindings, code: installation.CodeUnsafe, cause: "ca.key", remedy: "chown root",
 		seed: installed(func(s *site) {
 			if os.Geteuid() != 0 {
 				s.t.Skip("only root may give files away")
@@ -221,7 +223,7 @@ var installedFaults = []fault{
 		}),
 	},
 	{
-		name: "clock behind the certificate", ask: checks, exit: exitFindings, code: "clock-behind", cause: "the certificate begins later", remedy: "set the clock",
+		name: "clock behind the certificate", ask: checks, exit: cli.ExitFindings, code: "clock-behind", cause: "the certificate begins later", remedy: "set the clock",
 		seed: installed(func(s *site) {
 			s.certificate(
 				s.pair(certgen.LeafOptions{Days: 30, Now: time.Now().AddDate(0, 3, 0)}, "registry.example.com"),
@@ -229,11 +231,11 @@ var installedFaults = []fault{
 		}),
 	},
 	{
-		name: "storage gone", ask: checks, exit: exitFindings, code: "storage-missing", cause: "{data}", remedy: "create the directory",
+		name: "storage gone", ask: checks, exit: cli.ExitFindings, code: "storage-missing", cause: "{data}", remedy: "create the directory",
 		seed: installed(func(s *site) { s.must(os.RemoveAll(s.data)) }),
 	},
 	{
-		name: "storage full", namespaces: true, ask: checks, exit: exitFindings, code: "storage-full", cause: "full", remedy: "larger place",
+		name: "storage full", namespaces: true, ask: checks, exit: cli.ExitFindings, code: "storage-full", cause: "full", remedy: "larger place",
 		seed: installed(func(s *site) {
 			s.world = s.words(
 				"mount -t tmpfs -o size=64k tmpfs {data}\nhead -c 100k /dev/zero > {data}/docker 2>/dev/null || true",
@@ -241,13 +243,13 @@ var installedFaults = []fault{
 		}),
 	},
 	{
-		name: "storage without inodes", namespaces: true, ask: checks, exit: exitFindings, code: "storage-inodes", cause: "no inodes", remedy: "small files",
+		name: "storage without inodes", namespaces: true, ask: checks, exit: cli.ExitFindings, code: "storage-inodes", cause: "no inodes", remedy: "small files",
 		seed: installed(
 			func(s *site) { s.world = s.words("mount -t tmpfs -o nr_inodes=2 tmpfs {data}\ntouch {data}/docker") },
 		),
 	},
 	{
-		name: "served certificate expired", ask: checks, exit: exitFindings, code: certgen.CodeExpired, cause: "ran out", remedy: "renew",
+		name: "served certificate expired", ask: checks, exit: cli.ExitFindings, code: certgen.CodeExpired, cause: "ran out", remedy: "renew",
 		seed: installed(func(s *site) {
 			s.certificate(
 				s.pair(certgen.LeafOptions{Days: 30, Now: time.Now().AddDate(0, -3, 0)}, "registry.example.com"),
@@ -255,18 +257,18 @@ var installedFaults = []fault{
 		}),
 	},
 	{
-		name: "CA's key moved away, and a certificate due", exit: exitUsage, code: setup.CodeCAKey, cause: "ca.key", remedy: "--ca-key",
+		name: "CA's key moved away, and a certificate due", exit: cli.ExitUsage, code: setup.CodeCAKey, cause: "ca.key", remedy: "--ca-key",
 		seed: installed(func(s *site) {
 			s.must(os.Remove(s.inDir(installation.CAKeyFile)))
 			s.args = []string{"--san", "10.9.8.7"}
 		}),
 	},
 	{
-		name: "setup by somebody who may not read the installation", exit: exitUsage, code: setup.CodeUnread, cause: "permission denied", remedy: "user who owns the installation",
+		name: "setup by somebody who may not read the installation", exit: cli.ExitUsage, code: setup.CodeUnread, cause: "permission denied", remedy: "user who owns the installation",
 		seed: installed(func(s *site) { s.uid = nobody }),
 	},
 	{
-		name: "files of another user than the server's", ask: checks, exit: exitFindings, code: config.CodeRights, cause: "htpasswd-basic\" (permission denied)", remedy: "",
+		name: "files of another user than the server's", ask: checks, exit: cli.ExitFindings, code: config.CodeRights, cause: "htpasswd-basic\" (permission denied)", remedy: "",
 		seed: installed(func(s *site) {
 			s.asNobody()
 			s.must(os.Chown(s.dir, nobody, nobody))
@@ -274,19 +276,19 @@ var installedFaults = []fault{
 		}),
 	},
 	{
-		name: "earlier setup cut off, of another user", exit: exitUsage, code: setup.CodeHalfDone, cause: "an earlier change of {dir} was interrupted", remedy: "owner of the installation",
+		name: "earlier setup cut off, of another user", exit: cli.ExitUsage, code: setup.CodeHalfDone, cause: "an earlier change of {dir} was interrupted", remedy: "owner of the installation",
 		seed: installed(func(s *site) {
 			s.cutOff("commit", "--san", "10.9.8.7")
 			s.uid = nobody
 		}),
 	},
 	{
-		name: "rollback by somebody who may not read the backup", plain: true, ask: []string{"rollback", "--yes"}, exit: exitFailed,
+		name: "rollback by somebody who may not read the backup", plain: true, ask: []string{"rollback", "--yes"}, exit: cli.ExitFailed,
 		cause: "this user may not read the backup", remedy: "user who owns the installation",
 		seed: installed(func(s *site) { s.uid = nobody }),
 	},
 	{
-		name: "second setup at the same time", exit: exitFailed, code: setup.CodeBusy, cause: "another command is changing {dir}", remedy: "wait until it has finished",
+		name: "second setup at the same time", exit: cli.ExitFailed, code: setup.CodeBusy, cause: "another command is changing {dir}", remedy: "wait until it has finished",
 		seed: installed(func(s *site) {
 			s.lock()
 			s.args = []string{"--san", "10.9.8.7"}
@@ -299,20 +301,20 @@ var installedFaults = []fault{
 		}),
 	},
 	{
-		name: "server not running", ask: checks, exit: exitFindings, code: "port-refused", cause: "nothing listens", remedy: "packhouse serve", seed: installed(func(*site) {}),
+		name: "server not running", ask: checks, exit: cli.ExitFindings, code: "port-refused", cause: "nothing listens", remedy: "packhouse serve", seed: installed(func(*site) {}),
 	},
 }
 
 // serverFaults are those that only show when somebody talks to the server.
 var serverFaults = []fault{
 	{
-		name: "another server on the port", ask: checks, exit: exitFindings, code: "port-other-certificate", cause: "another program uses the port", remedy: "packhouse",
+		name: "another server on the port", ask: checks, exit: cli.ExitFindings, code: "port-other-certificate", cause: "another program uses the port", remedy: "packhouse",
 		seed: installed(func(s *site) {
 			s.answer(s.pair(certgen.LeafOptions{Days: 30, Now: time.Now()}, "registry.example.com"))
 		}),
 	},
 	{
-		name: "another server on the port, without TLS", ask: checks, exit: exitFindings, code: "port-plain-http", cause: "plain HTTP is spoken", remedy: "another program uses the port",
+		name: "another server on the port, without TLS", ask: checks, exit: cli.ExitFindings, code: "port-plain-http", cause: "plain HTTP is spoken", remedy: "another program uses the port",
 		seed: installed(func(s *site) {
 			server := &http.Server{Handler: http.NotFoundHandler(), ReadHeaderTimeout: time.Second}
 			listener := s.listen()
@@ -321,7 +323,7 @@ var serverFaults = []fault{
 		}),
 	},
 	{
-		name: "server that serves an old certificate", ask: checks, exit: exitFindings, code: "port-other-certificate", cause: "has not taken the new certificate", remedy: "restart the server",
+		name: "server that serves an old certificate", ask: checks, exit: cli.ExitFindings, code: "port-other-certificate", cause: "has not taken the new certificate", remedy: "restart the server",
 		seed: installed(func(s *site) {
 			certificate, err := os.ReadFile(s.inDir(installation.CertFile))
 			s.must(err)
@@ -334,7 +336,7 @@ var serverFaults = []fault{
 		}),
 	},
 	{
-		name: "certificate not yet valid, as with a clock that is off", ask: checks, exit: exitFindings, code: certgen.CodeNotYetValid, cause: "not valid before", remedy: "clock",
+		name: "certificate not yet valid, as with a clock that is off", ask: checks, exit: cli.ExitFindings, code: certgen.CodeNotYetValid, cause: "not valid before", remedy: "clock",
 		seed: installed(func(s *site) {
 			s.certificate(
 				s.pair(certgen.LeafOptions{Days: 30, Now: time.Now().AddDate(0, 3, 0)}, "registry.example.com"),
@@ -342,29 +344,29 @@ var serverFaults = []fault{
 		}),
 	},
 	{
-		name: "firewall", namespaces: true, ask: checks, exit: exitFindings, code: "port-timeout", cause: "a firewall drops the packets", remedy: "open the port in the firewall",
+		name: "firewall", namespaces: true, ask: checks, exit: cli.ExitFindings, code: "port-timeout", cause: "a firewall drops the packets", remedy: "open the port in the firewall",
 		seed: inWorld("", "iptables -A INPUT -p tcp --dport {port} -j DROP"),
 	},
 	{
-		name: "firewall that lets only this machine through", namespaces: true, ask: checks, exit: exitFindings, code: "firewall-closed", cause: "does not let port {port} through", remedy: "dport {port} ",
+		name: "firewall that lets only this machine through", namespaces: true, ask: checks, exit: cli.ExitFindings, code: "firewall-closed", cause: "does not let port {port} through", remedy: "dport {port} ",
 		seed: inWorld(containers, "iptables -A INPUT -i lo -j ACCEPT; iptables -P INPUT DROP", "--addr", ":{port}"),
 	},
 	{
-		name: "name resolves elsewhere, seen later", namespaces: true, ask: checks, exit: exitFindings, code: "name-elsewhere", cause: "198.51.100.4", remedy: "DNS",
+		name: "name resolves elsewhere, seen later", namespaces: true, ask: checks, exit: cli.ExitFindings, code: "name-elsewhere", cause: "198.51.100.4", remedy: "DNS",
 		seed: func(s *site) {
 			s.hosts("198.51.100.4 registry.example.com")
 			inWorld(s.world+"\n"+containers, ":", "--addr", ":{port}")(s)
 		},
 	},
 	{
-		name: "name does not resolve, seen later", namespaces: true, ask: checks, exit: exitFindings, code: "name-unresolved", cause: "registry.example.com does not resolve", remedy: "add it to DNS",
+		name: "name does not resolve, seen later", namespaces: true, ask: checks, exit: cli.ExitFindings, code: "name-unresolved", cause: "registry.example.com does not resolve", remedy: "add it to DNS",
 		seed: func(s *site) {
 			s.hosts("")
 			inWorld(s.world+"\n"+containers, ":", "--addr", ":{port}")(s)
 		},
 	},
 	{
-		name: "name of IPv6, server of IPv4", namespaces: true, ask: checks, exit: exitFindings, code: "name-family", cause: "IPv6 only", remedy: "listen at both",
+		name: "name of IPv6, server of IPv4", namespaces: true, ask: checks, exit: cli.ExitFindings, code: "name-family", cause: "IPv6 only", remedy: "listen at both",
 		seed: func(s *site) {
 			s.hosts("2001:db8::17 registry.example.com")
 			s.world += "\n" + containers + "\nip addr add 2001:db8::17/64 dev eth0 nodad"
@@ -374,7 +376,7 @@ var serverFaults = []fault{
 		},
 	},
 	{
-		name: "clock off, against the registry's", ask: []string{"check", "--url", "http://127.0.0.1:{port}"}, exit: exitFindings, code: "clock-off", cause: "one of the two clocks is wrong", remedy: "NTP",
+		name: "clock off, against the registry's", ask: []string{"check", "--url", "http://127.0.0.1:{port}"}, exit: cli.ExitFindings, code: "clock-off", cause: "one of the two clocks is wrong", remedy: "NTP",
 		seed: func(s *site) {
 			server := &http.Server{
 				ReadHeaderTimeout: time.Second,
@@ -388,33 +390,33 @@ var serverFaults = []fault{
 		},
 	},
 	{
-		name: "check by somebody who may not read the certificate", ask: checks, exit: exitFindings, code: config.CodeRights, cause: "tls.crt\" (permission denied)", remedy: "", alone: true,
+		name: "check by somebody who may not read the certificate", ask: checks, exit: cli.ExitFindings, code: config.CodeRights, cause: "tls.crt\" (permission denied)", remedy: "", alone: true,
 		seed: served(func(s *site) { s.uid = nobody }),
 	},
 	{
-		name: "store of another server", plain: true, ask: []string{"serve", "{root}/other.yml"}, exit: exitFailed, cause: "storage belongs to process {host}", remedy: "stop that one first",
+		name: "store of another server", plain: true, ask: []string{"serve", "{root}/other.yml"}, exit: cli.ExitFailed, cause: "storage belongs to process {host}", remedy: "stop that one first",
 		seed: served(func(s *site) {
 			data, err := os.ReadFile(s.inDir(installation.ConfigFile))
 			s.must(err)
-			_, port, err := net.SplitHostPort(freeAddress(s.t))
+			_, port, err := net.SplitHostPort(porttest.Free(s.t))
 			s.must(err)
 			s.write("other.yml", strings.ReplaceAll(string(data), ":"+s.port, ":"+port), 0o600)
 		}),
 	},
 	{
-		name: "uninstall while the server runs", plain: true, ask: []string{"uninstall", "--yes"}, exit: exitFailed, cause: "a server runs on this installation (pid {host})", remedy: "stop it first",
+		name: "uninstall while the server runs", plain: true, ask: []string{"uninstall", "--yes"}, exit: cli.ExitFailed, cause: "a server runs on this installation (pid {host})", remedy: "stop it first",
 		seed: served(func(*site) {}),
 	},
 	{
-		name: "reload of a configuration with errors", plain: true, ask: []string{"reload"}, exit: exitFailed, cause: "unknown key htp", remedy: "keeps the configuration it has",
+		name: "reload of a configuration with errors", plain: true, ask: []string{"reload"}, exit: cli.ExitFailed, cause: "unknown key htp", remedy: "keeps the configuration it has",
 		seed: served(func(s *site) { s.edit("http:", "htp:") }),
 	},
 	{
-		name: "port taken, seen from a running installation's configuration", ask: []string{"config", "verify"}, exit: exitFindings, code: config.CodePort, cause: "in use", remedy: "port",
+		name: "port taken, seen from a running installation's configuration", ask: []string{"config", "verify"}, exit: cli.ExitFindings, code: config.CodePort, cause: "in use", remedy: "port",
 		seed: installed(func(s *site) { s.listen() }),
 	},
 	{
-		name: "reload refused", ask: []string{"status"}, exit: exitFindings, code: config.CodeUnknownKey, cause: "unknown key htp", remedy: "did you mean http",
+		name: "reload refused", ask: []string{"status"}, exit: cli.ExitFindings, code: config.CodeUnknownKey, cause: "unknown key htp", remedy: "did you mean http",
 		seed: served(func(s *site) { s.edit("http:", "htp:") }),
 	},
 }

@@ -16,6 +16,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"packhouse/certgen"
+	"packhouse/cmd/packhouse/cli"
+	"packhouse/cmd/packhouse/porttest"
 	"packhouse/setup"
 	"packhouse/setup/installation"
 )
@@ -38,7 +40,7 @@ func TestFaultTerminalTooSmall(t *testing.T) {
 	c.Resize(80, 24)
 	c.Wants(steps[0])
 	c.Keys(ctrlC)
-	c.Ends(exitInterrupted)
+	c.Ends(cli.ExitInterrupted)
 	absentDir(t, dir)
 }
 
@@ -48,7 +50,7 @@ func TestFaultTerminalWithoutASize(t *testing.T) {
 	c := openConsole(t, 0, 0, "setup", "--dir", dir, "--hostname", "localhost")
 	c.Wants(steps[0])
 	c.Keys(ctrlC)
-	c.Ends(exitInterrupted)
+	c.Ends(cli.ExitInterrupted)
 	absentDir(t, dir)
 }
 
@@ -57,7 +59,7 @@ func TestFaultConnectionDropped(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "D")
 	c := openConsole(
-		t, 80, 24, "setup", "--dir", dir, "--hostname", "localhost", "--addr", freeAddress(t), "--storage-path",
+		t, 80, 24, "setup", "--dir", dir, "--hostname", "localhost", "--addr", porttest.Free(t), "--storage-path",
 		dir+"/data",
 	)
 	c.Wants(steps[0])
@@ -66,8 +68,8 @@ func TestFaultConnectionDropped(t *testing.T) {
 	if err := unix.IoctlSetInt(int(c.Line().Fd()), unix.TIOCVHANGUP, 0); err != nil {
 		t.Skipf("the terminal cannot be taken away: %v", err)
 	}
-	if got := c.Exit(); got != exitHangup {
-		t.Errorf("exit code %d, want %d", got, exitHangup)
+	if got := c.Exit(); got != cli.ExitHangup {
+		t.Errorf("exit code %d, want %d", got, cli.ExitHangup)
 	}
 	absentDir(t, dir)
 }
@@ -108,7 +110,7 @@ func TestFaultEarlierSetupCutOff(t *testing.T) {
 			s.cutOff(at, "--san", "10.9.8.7")
 			was := s.tree()
 			got := s.run("cert", "show", "--dir", s.dir)
-			if got.code != exitOK ||
+			if got.code != cli.ExitOK ||
 				!strings.Contains(got.stderr, "was interrupted and is unfinished; run "+installation.Completes(s.dir)) {
 				t.Errorf("a command that only reads: exit code %d, says %q", got.code, got.stderr)
 			}
@@ -116,7 +118,7 @@ func TestFaultEarlierSetupCutOff(t *testing.T) {
 			for command, times := range map[string]int{"check": 2, "status": 1} {
 				got := s.run(command, "--json", "--dir", s.dir)
 				said := got.stdout + got.stderr
-				if got.code != exitFindings || strings.Count(said, "was interrupted and is unfinished") != times ||
+				if got.code != cli.ExitFindings || strings.Count(said, "was interrupted and is unfinished") != times ||
 					!strings.Contains(said, setup.CodeHalfDone) {
 					t.Errorf("%s: exit code %d, want the change %d times:\n%s", command, got.code, times, said)
 				}
@@ -125,7 +127,7 @@ func TestFaultEarlierSetupCutOff(t *testing.T) {
 				t.Errorf("a command that only reads changed something:\n%s", difference(was, is))
 			}
 			got = s.run("setup", "--yes", "--offline", "--no-start", "--dir", s.dir)
-			if got.code != exitOK || !strings.Contains(got.stderr, says) {
+			if got.code != cli.ExitOK || !strings.Contains(got.stderr, says) {
 				t.Errorf("exit code %d, says %q; want %q", got.code, got.stderr, says)
 			}
 			got = s.run("cert", "show", "--dir", s.dir)
@@ -135,7 +137,7 @@ func TestFaultEarlierSetupCutOff(t *testing.T) {
 			if _, err := os.Lstat(s.inDir(".setup")); !os.IsNotExist(err) {
 				t.Errorf("the workshop is left behind: %v", err)
 			}
-			if got := s.run("config", "verify", "--dir", s.dir); got.code != exitOK {
+			if got := s.run("config", "verify", "--dir", s.dir); got.code != cli.ExitOK {
 				t.Errorf("the configuration is not valid: %s", got.stdout)
 			}
 		})
@@ -157,7 +159,7 @@ func TestFaultTwoSetupsAtOnce(t *testing.T) {
 	done := 0
 	for i, got := range outcomes {
 		switch {
-		case got.code == exitOK:
+		case got.code == cli.ExitOK:
 			done++
 		case strings.Contains(got.stderr, "another command"),
 			strings.Contains(got.stderr, "was changed by another program in the meantime"),
@@ -169,7 +171,7 @@ func TestFaultTwoSetupsAtOnce(t *testing.T) {
 	if done == 0 {
 		t.Error("nobody has installed anything")
 	}
-	if got := s.run("config", "verify", "--dir", s.dir); got.code != exitOK {
+	if got := s.run("config", "verify", "--dir", s.dir); got.code != cli.ExitOK {
 		t.Errorf("the configuration is not valid: %s", got.stdout)
 	}
 	s.serve()
@@ -193,10 +195,10 @@ func TestFaultKilledAtAnyTime(t *testing.T) {
 		_ = command.Process.Signal(syscall.SIGKILL)
 		_ = command.Wait()
 	}
-	if got := s.run(s.setupArgs()...); got.code != exitOK {
+	if got := s.run(s.setupArgs()...); got.code != cli.ExitOK {
 		t.Fatalf("the setup after the killed ones ends with %d:\n%s", got.code, got.stderr)
 	}
-	if got := s.run("config", "verify", "--dir", s.dir); got.code != exitOK {
+	if got := s.run("config", "verify", "--dir", s.dir); got.code != cli.ExitOK {
 		t.Errorf("the configuration is not valid: %s", got.stdout)
 	}
 	if _, err := os.Lstat(s.inDir(".setup")); !os.IsNotExist(err) {
@@ -227,7 +229,7 @@ func TestIPv6OnlyMachine(t *testing.T) {
 		s.data,
 	}
 	got := s.run(args...)
-	if got.code != exitOK {
+	if got.code != cli.ExitOK {
 		t.Errorf("exit code %d:\n%s", got.code, got.stderr)
 	}
 	for _, d := range diagnoses(t, got.stdout) {

@@ -21,6 +21,8 @@ import (
 
 	"golang.org/x/crypto/bcrypt"
 
+	"packhouse/cmd/packhouse/cli"
+	"packhouse/cmd/packhouse/porttest"
 	"packhouse/setup/installation"
 )
 
@@ -65,7 +67,7 @@ func newSite(t *testing.T, parent string) *site {
 	if err := errors.Join(os.Chmod(root, 0o755), os.Mkdir(filepath.Join(root, "run"), 0o700)); err != nil { //nolint:gosec // see publicRoot
 		t.Fatal(err)
 	}
-	_, port, err := net.SplitHostPort(freeAddress(t))
+	_, port, err := net.SplitHostPort(porttest.Free(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -220,7 +222,7 @@ func (s *site) install(more ...string) {
 	s.t.Helper()
 	s.must(errors.Join(os.Mkdir(s.dir, 0o755), os.Mkdir(s.inDir("auth"), 0o700))) //nolint:gosec // as setup makes it
 	s.write(s.inDir(installation.HtpasswdFile), entry(), 0o600)
-	if got := s.run(s.setupArgs(more...)...); got.code != exitOK {
+	if got := s.run(s.setupArgs(more...)...); got.code != cli.ExitOK {
 		s.t.Fatalf("a setup without a fault ends with %d:\n%s", got.code, got.stderr)
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"packhouse/cmd/packhouse/cli"
 	"packhouse/server/config"
 )
 
@@ -17,7 +18,7 @@ import (
 func TestFindingsAreShared(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, publicRoot(t))
-	if got := s.run(s.setupArgs()...); got.code != exitOK {
+	if got := s.run(s.setupArgs()...); got.code != cli.ExitOK {
 		t.Fatalf("setup: %+v", got)
 	}
 	path := s.dir + "/myconfig.yml"
@@ -61,8 +62,8 @@ func (s *site) findings(t *testing.T, args ...string) []config.Problem {
 	if err := json.Unmarshal([]byte(got.stdout), &report); err != nil {
 		t.Fatalf("%v: %v\n%+v", args, err, got)
 	}
-	if worst := slices.ContainsFunc(report.Findings, func(f config.Problem) bool { return f.Severity == config.Error }); worst && got.code != exitFindings {
-		t.Errorf("%v: exit code %d, want %d", args, got.code, exitFindings)
+	if worst := slices.ContainsFunc(report.Findings, func(f config.Problem) bool { return f.Severity == config.Error }); worst && got.code != cli.ExitFindings {
+		t.Errorf("%v: exit code %d, want %d", args, got.code, cli.ExitFindings)
 	}
 	return report.Findings
 }

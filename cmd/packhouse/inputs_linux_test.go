@@ -7,6 +7,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"packhouse/cmd/packhouse/cli"
 )
 
 // TestFilesOfOtherUsers verifies that root neither reads nor repeats a file that a flag names and
@@ -28,15 +30,15 @@ func TestFilesOfOtherUsers(t *testing.T) {
 		code int
 		want string
 	}{
-		{"answers of another user", append(inSetup, "--answers", theirs), exitUsage, "look at it first"},
-		{"answers that are another file", append(inSetup, "--answers", own), exitUsage, "unknown key"},
-		{"password in setup", append(inSetup, "--password-file", "ci="+theirs), exitUsage, "look at it first"},
-		{"password", []string{"user", "passwd", "ci", "--dir", s.dir, "--password-file", theirs}, exitFailed, "look at it"},
-		{"CA", []string{"check", "--url", "https://localhost:1", "--ca-file", theirs}, exitFailed, "look at it first"},
-		{"pack of another user", []string{"pack", "push", link, "-r", "localhost:1"}, exitFailed, "symbolic link"},
-		{"lint of a pack", []string{"pack", "lint", link}, exitFailed, "symbolic link"},
-		{"name like a path", []string{"user", "add", "../x", "--dir", s.dir}, exitUsage, "slash"},
-		{"name of all", []string{"user", "add", "*", "--dir", s.dir}, exitUsage, "every user"},
+		{"answers of another user", append(inSetup, "--answers", theirs), cli.ExitUsage, "look at it first"},
+		{"answers that are another file", append(inSetup, "--answers", own), cli.ExitUsage, "unknown key"},
+		{"password in setup", append(inSetup, "--password-file", "ci="+theirs), cli.ExitUsage, "look at it first"},
+		{"password", []string{"user", "passwd", "ci", "--dir", s.dir, "--password-file", theirs}, cli.ExitFailed, "look at it"},
+		{"CA", []string{"check", "--url", "https://localhost:1", "--ca-file", theirs}, cli.ExitFailed, "look at it first"},
+		{"pack of another user", []string{"pack", "push", link, "-r", "localhost:1"}, cli.ExitFailed, "symbolic link"},
+		{"lint of a pack", []string{"pack", "lint", link}, cli.ExitFailed, "symbolic link"},
+		{"name like a path", []string{"user", "add", "../x", "--dir", s.dir}, cli.ExitUsage, "slash"},
+		{"name of all", []string{"user", "add", "*", "--dir", s.dir}, cli.ExitUsage, "every user"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			before := s.state()
@@ -64,10 +66,10 @@ func TestPlantedOwnerRecordBlocksNothing(t *testing.T) {
 		code int
 		want string
 	}{
-		{[]string{"user", "add", "eve"}, exitOK, "uid 50021"},
-		{[]string{"status"}, exitFindings, "not running"},
-		{[]string{"rollback", "--yes"}, exitOK, ""},
-		{[]string{"uninstall", "--yes"}, exitOK, ""},
+		{[]string{"user", "add", "eve"}, cli.ExitOK, "uid 50021"},
+		{[]string{"status"}, cli.ExitFindings, "not running"},
+		{[]string{"rollback", "--yes"}, cli.ExitOK, ""},
+		{[]string{"uninstall", "--yes"}, cli.ExitOK, ""},
 	} {
 		if code, out := s.run(0, append(tc.args, "--dir", s.dir)...); code != tc.code || !strings.Contains(out, tc.want) {
 			t.Errorf("%v: exit %d, want %d and %q:\n%s", tc.args, code, tc.code, tc.want, out)
@@ -89,7 +91,7 @@ func TestUninstallWithReplacedStore(t *testing.T) {
 			s.ok(os.RemoveAll(store))
 			s.ok(plant(store))
 			s.ok(os.Lchown(store, mallory, mallory))
-			if code, out := s.run(0, "uninstall", "--yes", "--dir", s.dir); code != exitOK {
+			if code, out := s.run(0, "uninstall", "--yes", "--dir", s.dir); code != cli.ExitOK {
 				t.Errorf("exit %d:\n%s", code, out)
 			}
 		})
@@ -150,17 +152,17 @@ func TestKeysAndCertificatesOfOtherUsers(t *testing.T) {
 		code int
 		want string
 	}{
-		{"certificate", files(theirCert, key), exitUsage, unsafe},
-		{"key", files(cert, theirKey), exitUsage, unsafe},
-		{"link to a key of root", files(cert, linked), exitUsage, unsafe},
-		{"root of the certificate", files(cert, key, "--tls-ca", theirCert), exitUsage, unsafe},
-		{"CA of the directory", acme("--acme-ca", theirCert), exitUsage, unsafe},
-		{"key of the external account", acme("--acme-eab-kid", "kid", "--acme-eab-key-file", secret), exitUsage, unsafe},
-		{"CA of the bucket", bucket("--s3-endpoint", "https://localhost:1", "--s3-ca-file", theirCert), exitUsage, unsafe},
-		{"secret key of the bucket", bucket("--s3-access-key", "id", "--s3-secret-key-file", secret), exitUsage, unsafe},
-		{"key of the CA", []string{"cert", "rotate", "--dir", s.dir, "--ca-key", caKey}, exitUsage, unsafe},
-		{"missing key of the CA, at the first setup", with("--ca-key", "/nonexistent"), exitUsage, "leave out --ca-key"},
-		{"links of certbot", files(live, liveKey, "--dry-run"), exitPending, "create"},
+		{"certificate", files(theirCert, key), cli.ExitUsage, unsafe},
+		{"key", files(cert, theirKey), cli.ExitUsage, unsafe},
+		{"link to a key of root", files(cert, linked), cli.ExitUsage, unsafe},
+		{"root of the certificate", files(cert, key, "--tls-ca", theirCert), cli.ExitUsage, unsafe},
+		{"CA of the directory", acme("--acme-ca", theirCert), cli.ExitUsage, unsafe},
+		{"key of the external account", acme("--acme-eab-kid", "kid", "--acme-eab-key-file", secret), cli.ExitUsage, unsafe},
+		{"CA of the bucket", bucket("--s3-endpoint", "https://localhost:1", "--s3-ca-file", theirCert), cli.ExitUsage, unsafe},
+		{"secret key of the bucket", bucket("--s3-access-key", "id", "--s3-secret-key-file", secret), cli.ExitUsage, unsafe},
+		{"key of the CA", []string{"cert", "rotate", "--dir", s.dir, "--ca-key", caKey}, cli.ExitUsage, unsafe},
+		{"missing key of the CA, at the first setup", with("--ca-key", "/nonexistent"), cli.ExitUsage, "leave out --ca-key"},
+		{"links of certbot", files(live, liveKey, "--dry-run"), cli.ExitPending, "create"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			before := s.state()
@@ -198,7 +200,7 @@ func TestServeRepeatsNoForeignFile(t *testing.T) {
 		shown  bool
 	}{{link, false}, {theirs, true}, {filepath.Join(mount, "myconfig.yml"), true}} {
 		code, out := s.run(0, "serve", tc.config)
-		if code == exitOK || strings.Contains(out, "hunter2") != tc.shown {
+		if code == cli.ExitOK || strings.Contains(out, "hunter2") != tc.shown {
 			t.Errorf("serve %s: exit %d, want an error that repeats the file: %t\n%s", tc.config, code, tc.shown, out)
 		}
 	}

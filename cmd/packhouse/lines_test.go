@@ -7,13 +7,16 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"packhouse/cmd/packhouse/cli"
+	"packhouse/cmd/packhouse/porttest"
 )
 
 // TestLinesAtATerminal: a password that is typed line by line is never echoed, nothing moves the cursor, and ctrl+c leaves with the terminal as it was.
 func TestLinesAtATerminal(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	c := openConsole(t, 100, 60, "setup", "--accessible", "--dir", dir+"/etc", "--hostname", "localhost", "--addr", freeAddress(t), "--storage-path", dir+"/data")
+	c := openConsole(t, 100, 60, "setup", "--accessible", "--dir", dir+"/etc", "--hostname", "localhost", "--addr", porttest.Free(t), "--storage-path", dir+"/data")
 	c.Wants("Question 1 of")
 	c.Keys("\r\r\r\r")
 	c.Wants("add NAME ROLE")
@@ -77,9 +80,9 @@ func TestLinesWhereTheAnswersSaySo(t *testing.T) {
 	c := openConsole(t, 100, 60, "setup", "--answers", answers, "--dir", dir+"/D")
 	c.Wants("Default: packs.example.org, from the answers file")
 	c.Keys("\x03")
-	c.Ends(exitInterrupted)
+	c.Ends(cli.ExitInterrupted)
 	c = openConsole(t, 80, 24, "setup", "--answers", answers, "--accessible=false", "--dir", dir+"/D") // a flag is stronger
 	c.Wants("› packs.example.org")
 	c.Keys("\x03")
-	c.Ends(exitInterrupted)
+	c.Ends(cli.ExitInterrupted)
 }

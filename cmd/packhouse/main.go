@@ -1,7 +1,8 @@
 // Command packhouse is a self-hosted pack registry and the terminal wizard that sets it up.
 //
-// Each command is in its own file: an options struct and a run function. Shared code is in app.go;
-// words.go formats all messages, and exit.go defines the exit codes.
+// Each command is in a file of its own; groups with many are packages of their own, above what
+// commands share (package cli) and what connects an installation with its server (package
+// deployment).
 package main
 
 import (
@@ -9,6 +10,7 @@ import (
 	"os"
 	"time"
 
+	"packhouse/cmd/packhouse/cli"
 	"packhouse/tui/noquery"
 )
 
@@ -17,34 +19,34 @@ var version = "dev"
 
 func main() {
 	noquery.Restore()
-	os.Exit(run(context.Background(), &app{
-		stdin:  os.Stdin,
-		stdout: os.Stdout,
-		stderr: os.Stderr,
-		env:    os.Environ(),
-		now:    time.Now,
+	os.Exit(run(context.Background(), &cli.App{
+		Stdin:  os.Stdin,
+		Stdout: os.Stdout,
+		Stderr: os.Stderr,
+		Env:    os.Environ(),
+		Now:    time.Now,
 
-		version: version,
+		Version: version,
 	}, os.Args[1:]))
 }
 
 // run executes one command line and returns its exit code.
-func run(ctx context.Context, a *app, args []string) int {
-	ctx, stop := withSignals(ctx, a)
+func run(ctx context.Context, a *cli.App, args []string) int {
+	ctx, stop := cli.WithSignals(ctx, a)
 	defer stop()
-	out := &results{to: a.stdout}
-	a.stdout = out
+	out := &cli.Results{To: a.Stdout}
+	a.Stdout = out
 	root := newRoot(a)
 	root.SetArgs(args)
-	root.SetIn(a.stdin)
-	root.SetOut(a.stdout)
-	root.SetErr(a.stderr)
+	root.SetIn(a.Stdin)
+	root.SetOut(a.Stdout)
+	root.SetErr(a.Stderr)
 	cmd, err := root.ExecuteContextC(ctx)
-	if err != nil && !a.started {
-		err = wrongUsage(cmd, args, err)
+	if err != nil && !a.Started {
+		err = cli.WrongUsage(cmd, args, err)
 	}
-	if err = out.delivered(err); err == nil {
-		return exitOK
+	if err = out.Delivered(err); err == nil {
+		return cli.ExitOK
 	}
-	return a.report(a.classify(ctx, err))
+	return a.Report(cli.Classify(ctx, a, err))
 }

@@ -11,19 +11,20 @@ import (
 	"strings"
 	"testing"
 
+	"packhouse/cmd/packhouse/cli"
+	"packhouse/cmd/packhouse/porttest"
 	"packhouse/setup/installation"
-	"packhouse/tui"
 )
 
 // installedAt makes an installation without a terminal and returns its directory and address.
 func installedAt(t *testing.T) (dir, addr string) {
 	t.Helper()
-	dir, addr = filepath.Join(t.TempDir(), "D"), freeAddress(t)
+	dir, addr = filepath.Join(t.TempDir(), "D"), porttest.Free(t)
 	c := openConsole(
 		t, 200, 50, "setup", "--yes", "--offline", "--no-start", "--dir", dir, "--hostname", "localhost", "--addr",
 		addr, "--storage-path", dir+"/data",
 	)
-	c.Ends(exitOK)
+	c.Ends(cli.ExitOK)
 	return dir, addr
 }
 
@@ -59,7 +60,7 @@ func TestManagerServesAfterOneKey(t *testing.T) {
 	c.Wants("the server is stopped")
 	c.Wants("› Start the server")
 	c.Keys("q")
-	c.Ends(exitOK)
+	c.Ends(cli.ExitOK)
 }
 
 // TestManagerStopsAServerElsewhere stops the server of another program.
@@ -75,9 +76,9 @@ func TestManagerStopsAServerElsewhere(t *testing.T) {
 	c.Wants("› Stop the server")
 	c.Keys(enter)
 	c.Wants("the server is stopped")
-	server.Ends(exitOK)
+	server.Ends(cli.ExitOK)
 	c.Keys("q")
-	c.Ends(exitOK)
+	c.Ends(cli.ExitOK)
 }
 
 // TestManagerUninstallKeepsTheCA asks about the CA's key, keeps it, and a new installation uses it.
@@ -97,14 +98,14 @@ func TestManagerUninstallKeepsTheCA(t *testing.T) {
 	c.Keys("y\r")
 	c.Wants("Keep them? [y/N]")
 	c.Keys("y\r")
-	c.Ends(exitOK)
+	c.Ends(cli.ExitOK)
 	if _, err := os.Stat(filepath.Join(dir, installation.ConfigFile)); !os.IsNotExist(err) {
 		t.Errorf("the configuration is still there: %v", err)
 	}
 	openConsole(
 		t, 200, 50, "setup", "--yes", "--offline", "--no-start", "--dir", dir, "--hostname", "localhost", "--addr",
 		addr, "--storage-path", dir+"/data",
-	).Ends(exitOK)
+	).Ends(cli.ExitOK)
 	if again, err := os.ReadFile(filepath.Join(dir, installation.CACertFile)); err != nil ||
 		string(again) != string(ca) {
 		t.Errorf("the new installation has another CA: %v", err)
@@ -116,23 +117,5 @@ func TestManagerUninstallKeepsTheCA(t *testing.T) {
 	out, err := exec.Command(program, "uninstall", "-y", "--dir", dir).CombinedOutput()
 	if _, left := os.Stat(filepath.Join(dir, installation.CAKeyFile)); err != nil || !os.IsNotExist(left) {
 		t.Errorf("uninstall -y without --keep-ca-key: %v\n%s", err, out)
-	}
-}
-
-// TestLeavingChecksSaysWhatStays leaves the wizard once the files are written: the normal screen says that they stay.
-func TestLeavingChecksSaysWhatStays(t *testing.T) {
-	t.Parallel()
-	var said strings.Builder
-	a := &asked{
-		setupRun: &setupRun{
-			app: &app{stdout: &said, stderr: &said, env: []string{"PATH=/nonexistent"}},
-			o:   setupOptions{dir: "/etc/pack house"},
-		},
-	}
-	_ = a.concluded(tui.Outcome{Stage: tui.Applied}, nil)
-	for _, want := range []string{"the installation in /etc/pack house is written and stays", "check --dir '/etc/pack house' completes them", "rollback --dir '/etc/pack house' goes back"} {
-		if !strings.Contains(said.String(), want) {
-			t.Errorf("%q is not in %q", want, said.String())
-		}
 	}
 }

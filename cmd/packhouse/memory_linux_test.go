@@ -13,6 +13,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"packhouse/cmd/packhouse/porttest"
 )
 
 // measured is a running server whose memory is measured.
@@ -35,7 +37,7 @@ const (
 // ones of the configuration below http.
 func startMeasured(t *testing.T, binary, dir string, lines ...string) *measured {
 	t.Helper()
-	addr := freeAddress(t)
+	addr := porttest.Free(t)
 	files := map[string]string{
 		"htpasswd": measuredUser + ":" + measuredHash + "\n" + measuredReader + ":" + measuredHash + "\n",
 		"config.yml": fmt.Sprintf("version: 0.1\nlog:\n  level: error\nstorage:\n  filesystem:\n    rootdirectory: %s\n  delete:\n    enabled: true\n"+

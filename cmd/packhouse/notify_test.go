@@ -13,6 +13,10 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"packhouse/cmd/packhouse/cli"
+	"packhouse/cmd/packhouse/deployment"
+	"packhouse/cmd/packhouse/porttest"
 )
 
 // listenToNotices makes this process one that a service manager wants to hear from, and returns what it hears.
@@ -47,35 +51,35 @@ func TestServeTellsTheServiceManager(t *testing.T) {
 	vendorFiles(t, dir)
 	file := filepath.Join(dir, "myconfig.yml")
 	const config = "version: 0.1\nlog: {level: error}\nstorage: {filesystem: {rootdirectory: %s/data}}\nhttp: {addr: %q, draintimeout: 7s}\nauth: {htpasswd: {realm: r, path: %s/htpasswd}}\n"
-	if err := os.WriteFile(file, fmt.Appendf(nil, config, dir, freeAddress(t), dir), 0o600); err != nil {
+	if err := os.WriteFile(file, fmt.Appendf(nil, config, dir, porttest.Free(t), dir), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	newApp := func() *app {
+	newApp := func() *cli.App {
 		said := &words{}
-		return &app{stdin: os.Stdin, stdout: said, stderr: said, env: []string{"HOME=" + dir, "RUNTIME_DIRECTORY=" + dir}, now: time.Now}
+		return &cli.App{Stdin: os.Stdin, Stdout: said, Stderr: said, Env: []string{"HOME=" + dir, "RUNTIME_DIRECTORY=" + dir}, Now: time.Now}
 	}
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
 	server, ended := newApp(), make(chan int, 1)
 	go func() { ended <- run(ctx, server, []string{"serve", file}) }()
 	if got := hears(); got != "READY=1" {
-		t.Fatalf("at the start: %q\n%s", got, server.stderr)
+		t.Fatalf("at the start: %q\n%s", got, server.Stderr)
 	}
-	if a := newApp(); run(t.Context(), a, []string{"reload", file}) != exitOK {
-		t.Errorf("a server that is ready cannot be asked: %s", a.stderr)
+	if a := newApp(); run(t.Context(), a, []string{"reload", file}) != cli.ExitOK {
+		t.Errorf("a server that is ready cannot be asked: %s", a.Stderr)
 	}
 	stop()
-	if got, want := hears(), fmt.Sprintf("STOPPING=1\nEXTEND_TIMEOUT_USEC=%d", (7*time.Second+drainMargin).Microseconds()); got != want {
+	if got, want := hears(), fmt.Sprintf("STOPPING=1\nEXTEND_TIMEOUT_USEC=%d", (7*time.Second+deployment.DrainMargin).Microseconds()); got != want {
 		t.Errorf("at the end: %q, want %q", got, want)
 	}
-	if code := <-ended; code != exitOK {
-		t.Errorf("serve: exit %d\n%s", code, server.stderr)
+	if code := <-ended; code != cli.ExitOK {
+		t.Errorf("serve: exit %d\n%s", code, server.Stderr)
 	}
 }
 
 // TestWatchdogIsFedByAnswers: no sign goes out before the handler has answered once more.
 func TestWatchdogIsFedByAnswers(t *testing.T) {
-	a := &app{stderr: &words{}}
+	a := &cli.App{Stderr: &words{}}
 	var asked atomic.Int64
 	answer := make(chan struct{}, 1)
 	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -86,11 +90,11 @@ func TestWatchdogIsFedByAnswers(t *testing.T) {
 		}
 		w.WriteHeader(http.StatusServiceUnavailable) // a full disk is no reason to be killed
 	})
-	a.feedWatchdog(handler)() // nobody watches
+	deployment.FeedWatchdog(a, handler)() // nobody watches
 	hears := listenToNotices(t)
 	t.Setenv("WATCHDOG_USEC", "30000")
 	t.Setenv("WATCHDOG_PID", strconv.Itoa(os.Getpid()))
-	stop := a.feedWatchdog(handler)
+	stop := deployment.FeedWatchdog(a, handler)
 	for turn := 1; turn <= 3; turn++ {
 		answer <- struct{}{}
 		if got := hears(); got != "WATCHDOG=1" || asked.Load() != int64(turn) {

@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"packhouse/cmd/packhouse/cli"
 )
 
 // TestOutputBehindALinkOfAnotherUser verifies that root writes nothing through a directory that another
@@ -26,7 +28,7 @@ func TestOutputBehindALinkOfAnotherUser(t *testing.T) {
 			{"pack", "pull", "nginx", dir, "-r", "http://127.0.0.1:1"},
 		} {
 			code, out := s.run(0, args...)
-			if code != exitFailed || !strings.Contains(out, "owner uid 50021") || !strings.Contains(out, "only root can write") {
+			if code != cli.ExitFailed || !strings.Contains(out, "owner uid 50021") || !strings.Contains(out, "only root can write") {
 				t.Errorf("%v: exit %d, want 1, the owner and a remedy:\n%s", args, code, out)
 			}
 		}
@@ -41,7 +43,7 @@ func TestOutputBehindALinkOfAnotherUser(t *testing.T) {
 		{"cert", "export", "docker", "--out", filepath.Join(s.root, "own"), "--dir", s.dir},
 		{"cert", "export", "ca", "--out", filepath.Join(shared, "ca.crt"), "--dir", s.dir},
 	} {
-		if code, out := s.run(0, args...); code != exitOK {
+		if code, out := s.run(0, args...); code != cli.ExitOK {
 			t.Errorf("%v: exit %d, want 0:\n%s", args, code, out)
 		}
 	}

@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"packhouse/cmd/packhouse/cli"
+	"packhouse/cmd/packhouse/porttest"
 	"packhouse/server/auth/htpasswd"
 	"packhouse/setup/installation"
 )
@@ -23,19 +25,19 @@ func TestPasswordCost(t *testing.T) {
 	}
 	defer null.Close() //nolint:errcheck // read only
 	at, said := filepath.Join(dir, "installation"), &words{}
-	a := &app{
-		stdin: null, stdout: io.Discard, stderr: said, now: time.Now,
-		surroundings: (&fakeMachine{Names: map[string][]string{"*": {"192.0.2.17"}}}).machine(),
-		env:          []string{"HOME=" + dir, "RUNTIME_DIRECTORY=" + dir, "CI=1"},
+	a := &cli.App{
+		Stdin: null, Stdout: io.Discard, Stderr: said, Now: time.Now,
+		Surroundings: (&fakeMachine{Names: map[string][]string{"*": {"192.0.2.17"}}}).machine(),
+		Env:          []string{"HOME=" + dir, "RUNTIME_DIRECTORY=" + dir, "CI=1"},
 	}
 	for _, args := range [][]string{
 		{
-			"setup", "--yes", "--dir", at, "--hostname", "registry.example.com", "--addr", freeAddress(t),
+			"setup", "--yes", "--dir", at, "--hostname", "registry.example.com", "--addr", porttest.Free(t),
 			"--storage-path", filepath.Join(dir, "data"), "--offline", "--no-start",
 		},
 		{"user", "add", "ci", "--dir", at},
 	} {
-		if code := run(t.Context(), a, args); code != exitOK {
+		if code := run(t.Context(), a, args); code != cli.ExitOK {
 			t.Fatalf("packhouse %v: exit %d\n%s", args, code, said)
 		}
 	}

@@ -9,13 +9,15 @@ import (
 
 	"github.com/creack/pty"
 	"golang.org/x/sys/unix"
+
+	"packhouse/cmd/packhouse/cli"
 )
 
 // TestPromptIsQuiet answers every prompt for a password the moment it is written: by then nothing that is typed is shown.
 func TestPromptIsQuiet(t *testing.T) {
-	for name, ask := range map[string]func(*app) ([]byte, error){
-		"once":  func(a *app) ([]byte, error) { return a.readPassword("password of admin: ") },
-		"twice": func(a *app) ([]byte, error) { return a.askPassword("admin", false) },
+	for name, ask := range map[string]func(*cli.App) ([]byte, error){
+		"once":  func(a *cli.App) ([]byte, error) { return cli.ReadPassword(a, "password of admin: ") },
+		"twice": func(a *cli.App) ([]byte, error) { return askPassword(a, "admin", false) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			master, slave, err := pty.Open()
@@ -25,7 +27,7 @@ func TestPromptIsQuiet(t *testing.T) {
 			defer master.Close()
 			defer slave.Close()
 			prompts := 0
-			got, err := ask(&app{stdin: slave, stderr: hasty(func(words []byte) {
+			got, err := ask(&cli.App{Stdin: slave, Stderr: hasty(func(words []byte) {
 				state, err := unix.IoctlGetTermios(int(slave.Fd()), unix.TCGETS)
 				if err != nil || state.Lflag&unix.ECHO != 0 {
 					t.Errorf("the terminal shows what is typed when %q is written (%v)", words, err)

@@ -18,6 +18,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"packhouse/cmd/packhouse/porttest"
 )
 
 // The users of the tests on planted files. They need no account.
@@ -40,7 +42,7 @@ func newPlanted(t *testing.T) *planted {
 	s := newPlace(t)
 	for _, args := range [][]string{
 		{
-			"setup", "--yes", "--offline", "--no-start", "--dir", s.dir, "--hostname", "registry.example.com", "--addr", freeAddress(t),
+			"setup", "--yes", "--offline", "--no-start", "--dir", s.dir, "--hostname", "registry.example.com", "--addr", porttest.Free(t),
 			"--storage-path", filepath.Join(s.root, "data"),
 		},
 		{"user", "add", "ci", "--dir", s.dir, "--role", "writer"},

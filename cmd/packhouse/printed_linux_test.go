@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"packhouse/cmd/packhouse/cli"
 	"packhouse/setup"
 	"packhouse/setup/installation"
 )
@@ -69,7 +70,7 @@ func TestPrintedCommandsRun(t *testing.T) {
 	first := s.paste(
 		run + " setup --yes --no-start --offline --hostname localhost --addr 127.0.0.1:" + s.port + " --storage-path " + s.data + at,
 	)
-	if first.code != exitOK && first.code != exitFindings {
+	if first.code != cli.ExitOK && first.code != cli.ExitFindings {
 		t.Fatalf("setup: %d\n%s", first.code, first.stderr)
 	}
 	config := setup.Shell(filepath.Join(s.dir, installation.ConfigFile))
@@ -107,7 +108,7 @@ func TestPrintedCommandsRun(t *testing.T) {
 		case strings.Contains(line, " passwd"):
 			line = "echo correct-horse-battery | " + line + " --password-stdin"
 		}
-		if pasted := s.paste(line); pasted.code != exitOK && pasted.code != exitFindings {
+		if pasted := s.paste(line); pasted.code != cli.ExitOK && pasted.code != cli.ExitFindings {
 			t.Errorf("%s prints a line that ends with %d:\n%s\n%s", tt.ask, pasted.code, line, pasted.stderr)
 		}
 	}
@@ -154,7 +155,7 @@ func TestReadmeCommands(t *testing.T) {
 			where += "echo correct-horse-battery | packhouse registry login 127.0.0.1:" + s.port + " -u admin --password-stdin && "
 		}
 		got := s.paste(where + strings.Replace(line, "URL", url, 1))
-		if got.code != exitOK && got.code != exitFindings {
+		if got.code != cli.ExitOK && got.code != cli.ExitFindings {
 			t.Errorf("%s ends with %d:\n%s%s", line, got.code, got.stdout, got.stderr)
 		}
 		if ran++; ran == 1 {

@@ -4,6 +4,8 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+
+	"packhouse/cmd/packhouse/cli"
 )
 
 // TestPasteable completes commands in prose: with the program's path, with --dir, and nothing that is another's.
@@ -27,16 +29,16 @@ func TestPasteable(t *testing.T) {
 		{"/t", "what packhouse writes, packhouse setup makes", "what packhouse writes, packhouse setup --dir /t makes"},
 		{"/t", "/opt/packhouse serve and \"packhouse check\"", "/opt/packhouse serve and \"packhouse check --dir /t\""},
 	} {
-		a := &app{env: []string{"PATH=" + beside}}
+		a := &cli.App{Env: []string{"PATH=" + beside}}
 		newRoot(a)
-		a.dir = tt.dir
-		if got := a.pasteable(tt.text); got != tt.want {
+		a.Dir = tt.dir
+		if got := a.Pasteable(tt.text); got != tt.want {
 			t.Errorf("%s:\n%s, want\n%s", tt.text, got, tt.want)
 		}
 	}
-	a := &app{env: []string{"PATH=/nowhere"}}
+	a := &cli.App{Env: []string{"PATH=/nowhere"}}
 	newRoot(a)
-	if got, want := a.pasteable("packhouse check"), self+" check"; got != want {
+	if got, want := a.Pasteable("packhouse check"), self+" check"; got != want {
 		t.Errorf("%s, want %s", got, want)
 	}
 }

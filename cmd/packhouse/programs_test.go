@@ -13,6 +13,9 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"packhouse/cmd/packhouse/cli"
+	"packhouse/cmd/packhouse/packcmd"
 )
 
 // raceOptions is the variable with the options of the race detector. Unless it is set, a program
@@ -27,7 +30,7 @@ func TestMain(m *testing.M) {
 	if _, set := os.LookupEnv(raceOptions); !set {
 		_ = os.Setenv(raceOptions, "atexit_sleep_ms=20")
 	}
-	if len(os.Args) > 2 && os.Args[1] == "pack" && os.Args[2] == renderCommand {
+	if len(os.Args) > 2 && os.Args[1] == "pack" && os.Args[2] == packcmd.RenderCommand {
 		mainOnMachine() // renderPack in a test ran its own program, which is this one
 	}
 	if os.Args[0] == batchName {
@@ -79,10 +82,10 @@ func buildPlain() error {
 
 // execRaced replaces this process by the same program with the race detector if there is one and
 // the command runs goroutines that share data: a server, the terminal interface, concurrent uploads.
-func execRaced(a *app) {
+func execRaced(a *cli.App) {
 	concurrent := []string{"serve", "--serve", "push"}
 	shares := func(arg string) bool { return slices.Contains(concurrent, arg) }
-	if !a.interactive() && !slices.ContainsFunc(os.Args[1:], shares) {
+	if !a.Interactive() && !slices.ContainsFunc(os.Args[1:], shares) {
 		return
 	}
 	self, err := os.Executable()

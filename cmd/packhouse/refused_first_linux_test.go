@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"packhouse/cmd/packhouse/cli"
 )
 
 // TestRefusedBeforeAnyChange verifies that commands that cannot finish change nothing.
@@ -19,30 +21,30 @@ func TestRefusedBeforeAnyChange(t *testing.T) {
 	}{
 		{"key to an existing file", func(s *planted) { s.write(filepath.Join(s.root, "ca.key"), "other", 0o600) }, func(s *planted) []string {
 			return []string{"cert", "rotate", "--move-ca-key", filepath.Join(s.root, "ca.key")}
-		}, exitUsage, "exists already"},
+		}, cli.ExitUsage, "exists already"},
 		{"key to a missing directory", func(*planted) {}, func(s *planted) []string {
 			return []string{"cert", "rotate", "--move-ca-key", filepath.Join(s.root, "none", "ca.key")}
-		}, exitUsage, "none"},
+		}, cli.ExitUsage, "none"},
 		{"key to an existing file, in setup", func(s *planted) { s.write(filepath.Join(s.root, "ca.key"), "other", 0o600) }, func(s *planted) []string {
 			return []string{"setup", "--yes", "--offline", "--no-start", "--user", "eve:reader", "--move-ca-key", filepath.Join(s.root, "ca.key")}
-		}, exitUsage, "exists already"},
+		}, cli.ExitUsage, "exists already"},
 		{"key to a directory of another user", func(*planted) {}, func(s *planted) []string {
 			return []string{"cert", "rotate", "--move-ca-key", filepath.Join(s.theft, "ca.key")}
-		}, exitUsage, "belongs to another user (owner uid 50021, mode 0755)"},
+		}, cli.ExitUsage, "belongs to another user (owner uid 50021, mode 0755)"},
 		{"key below a directory of another user", func(s *planted) {
 			s.ok(os.Mkdir(filepath.Join(s.theft, "safe"), 0o700))
 		}, func(s *planted) []string {
 			return []string{"setup", "--yes", "--offline", "--no-start", "--user", "eve:reader", "--move-ca-key", filepath.Join(s.theft, "safe", "ca.key")}
-		}, exitUsage, "name a file in a directory that only root"},
+		}, cli.ExitUsage, "name a file in a directory that only root"},
 		{"content of another user", func(s *planted) {
 			s.ok(os.MkdirAll(filepath.Join(s.root, "data", "docker", "registry", "v2", "blobs"), 0o755)) //nolint:gosec // as planted
 			s.give(mallory, filepath.Join(s.root, "data", "docker"), filepath.Join(s.root, "data", "docker", "registry"))
-		}, func(*planted) []string { return []string{"uninstall", "--data", "--yes"} }, exitFailed, "belongs to another user"},
+		}, func(*planted) []string { return []string{"uninstall", "--data", "--yes"} }, cli.ExitFailed, "belongs to another user"},
 		{"content behind a link of another user", func(s *planted) {
 			s.ok(os.MkdirAll(filepath.Join(s.theft, "registry", "v2"), 0o755)) //nolint:gosec // as planted
 			s.ok(os.Symlink(s.theft, filepath.Join(s.root, "data", "docker")))
 			s.give(mallory, filepath.Join(s.root, "data", "docker"))
-		}, func(*planted) []string { return []string{"uninstall", "--data", "--yes"} }, exitUsage, "removed through a link"},
+		}, func(*planted) []string { return []string{"uninstall", "--data", "--yes"} }, cli.ExitUsage, "removed through a link"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			s := newPlanted(t)
@@ -72,7 +74,7 @@ func TestSocketOfAnotherUser(t *testing.T) {
 	for _, args := range [][]string{{"user", "add", "eve"}, {"user", "role", "eve", "writer"}, {"cert", "rotate"}} {
 		code, out := s.run(0, append(args, "--json", "--dir", s.dir)...)
 		for _, want := range []string{`"changed": true`, "the running server has not loaded them", "remove it with rm "} {
-			if code != exitFindings || !strings.Contains(out, want) {
+			if code != cli.ExitFindings || !strings.Contains(out, want) {
 				t.Errorf("%v: exit %d, want 4 and %q:\n%s", args, code, want, out)
 			}
 		}

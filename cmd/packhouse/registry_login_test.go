@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"packhouse/certgen"
+	"packhouse/cmd/packhouse/cli"
 )
 
 // atHome is somebody at a shell, with settings and docker's configuration of their own.
@@ -41,7 +42,7 @@ func (h atHome) run(args ...string) (code int, said string) {
 	}
 	defer stdin.Close()
 	var out, words bytes.Buffer
-	code = run(h.t.Context(), &app{stdin: stdin, stdout: &out, stderr: &words, env: []string{"HOME=" + h.dir, "CI=1"}, now: time.Now}, args)
+	code = run(h.t.Context(), &cli.App{Stdin: stdin, Stdout: &out, Stderr: &words, Env: []string{"HOME=" + h.dir, "CI=1"}, Now: time.Now}, args)
 	return code, words.String() + out.String()
 }
 
@@ -79,27 +80,27 @@ func TestLoginReplacesWhatWasStored(t *testing.T) {
 		}
 	}
 	const warning = "is not verified"
-	if code, said := h.login(name, "--insecure"); code != exitOK || strings.Count(said, warning) != 1 {
+	if code, said := h.login(name, "--insecure"); code != cli.ExitOK || strings.Count(said, warning) != 1 {
 		t.Fatalf("insecure: %d %s", code, said)
 	}
-	if code, said := h.run("pack", "ls"); code != exitOK || strings.Count(said, warning) != 1 {
+	if code, said := h.run("pack", "ls"); code != cli.ExitOK || strings.Count(said, warning) != 1 {
 		t.Errorf("a use of what was remembered: %d %s", code, said)
 	}
-	if code, said := h.run("pack", "ls", "--ca-file", unrelated); code != exitFailed || !strings.Contains(said, "not trusted") {
+	if code, said := h.run("pack", "ls", "--ca-file", unrelated); code != cli.ExitFailed || !strings.Contains(said, "not trusted") {
 		t.Errorf("a CA for one command: %d %s", code, said)
 	}
 	for _, flags := range [][]string{{"--ca-file", unrelated}, {}} {
-		if code, said := h.login(name, flags...); code != exitFailed || !strings.Contains(said, "not trusted") {
+		if code, said := h.login(name, flags...); code != cli.ExitFailed || !strings.Contains(said, "not trusted") {
 			t.Errorf("login with %v: %d %s", flags, code, said)
 		}
 	}
-	if code, said := h.login(name, "--ca-file", right); code != exitOK || strings.Contains(said, "warning") {
+	if code, said := h.login(name, "--ca-file", right); code != cli.ExitOK || strings.Contains(said, "warning") {
 		t.Errorf("the right CA: %d %s", code, said)
 	}
-	if code, said := h.run("pack", "ls"); code != exitOK || strings.Contains(said, "warning") {
+	if code, said := h.run("pack", "ls"); code != cli.ExitOK || strings.Contains(said, "warning") {
 		t.Errorf("after it: %d %s", code, said)
 	}
-	if code, said := h.login(name); code != exitFailed {
+	if code, said := h.login(name); code != cli.ExitFailed {
 		t.Errorf("the CA of the login before: %d %s", code, said)
 	}
 	// What the vendor's CLI remembers is no reason either.
@@ -107,33 +108,8 @@ func TestLoginReplacesWhatWasStored(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(h.dir, ".spectro", "config.json"), []byte(vendor), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if code, said := h.login(name); code != exitFailed {
+	if code, said := h.login(name); code != cli.ExitFailed {
 		t.Errorf("insecure for the vendor's CLI: %d %s", code, said)
-	}
-}
-
-// TestInsecureConnectionsAreReported verifies that every use of plain HTTP or of an unverified
-// certificate is reported, except for plain HTTP on this machine.
-func TestInsecureConnectionsAreReported(t *testing.T) {
-	for _, tc := range []struct {
-		connection connection
-		want       string
-	}{
-		{connection{server: "packs.example.com", plain: true}, "is not encrypted"},
-		{connection{server: "10.0.0.5:5000", plain: true}, "is not encrypted"},
-		{connection{server: "localhost.example.com:5000", plain: true}, "is not encrypted"},
-		{connection{server: "packs.example.com", insecure: true}, "is not verified"},
-		{connection{server: "localhost:5000", insecure: true}, "is not verified"},
-		{connection{server: "localhost:5000", plain: true}, ""},
-		{connection{server: "127.0.0.1", plain: true}, ""},
-		{connection{server: "[::1]:5000", plain: true}, ""},
-		{connection{server: "packs.example.com"}, ""},
-	} {
-		var said bytes.Buffer
-		(&app{stderr: &said}).warnInsecure(tc.connection)
-		if tc.want == "" && said.Len() > 0 || !strings.Contains(said.String(), tc.want) {
-			t.Errorf("%+v: %q, want %q", tc.connection, said.String(), tc.want)
-		}
 	}
 }
 
@@ -144,13 +120,13 @@ func TestLoginWithoutTLS(t *testing.T) {
 	name := server.Listener.Addr().String()
 	h := newHome(t)
 	const warning = "is not encrypted"
-	if code, said := h.login("http://" + name); code != exitOK || strings.Contains(said, warning) {
+	if code, said := h.login("http://" + name); code != cli.ExitOK || strings.Contains(said, warning) {
 		t.Fatalf("%d %s", code, said)
 	}
-	if code, said := h.run("pack", "ls"); code != exitOK || strings.Contains(said, warning) {
+	if code, said := h.run("pack", "ls"); code != cli.ExitOK || strings.Contains(said, warning) {
 		t.Errorf("a use of it: %d %s", code, said)
 	}
-	if code, said := h.login(name); code != exitFailed || !strings.Contains(said, "plain HTTP") {
+	if code, said := h.login(name); code != cli.ExitFailed || !strings.Contains(said, "plain HTTP") {
 		t.Errorf("a login without http://: %d %s", code, said)
 	}
 }
@@ -162,10 +138,10 @@ func TestPlaintextIsSaidOnce(t *testing.T) {
 	name := server.Listener.Addr().String()
 	h := newHome(t)
 	const warning = "passwords are stored unencrypted in "
-	if code, said := h.login(name, "--insecure"); code != exitOK || !strings.Contains(said, warning+filepath.Join(h.dir, "docker", "config.json")) {
+	if code, said := h.login(name, "--insecure"); code != cli.ExitOK || !strings.Contains(said, warning+filepath.Join(h.dir, "docker", "config.json")) {
 		t.Errorf("the first login: %d %s", code, said)
 	}
-	if code, said := h.login(name, "--insecure"); code != exitOK || strings.Contains(said, warning) {
+	if code, said := h.login(name, "--insecure"); code != cli.ExitOK || strings.Contains(said, warning) {
 		t.Errorf("the second one: %d %s", code, said)
 	}
 }
@@ -185,9 +161,9 @@ func TestLoginWithoutVerification(t *testing.T) {
 		want   string
 		stored bool
 	}{
-		{"a password", secured, exitOK, "logged in at", true},
-		{"no password", open, exitOK, "asks for no password, so this one was stored without being verified", true},
-		{"another server", redirecting, exitFailed, "redirects to", false},
+		{"a password", secured, cli.ExitOK, "logged in at", true},
+		{"no password", open, cli.ExitOK, "asks for no password, so this one was stored without being verified", true},
+		{"another server", redirecting, cli.ExitFailed, "redirects to", false},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			h := newHome(t)

@@ -11,13 +11,16 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"packhouse/cmd/packhouse/cli"
+	"packhouse/cmd/packhouse/porttest"
 )
 
 // TestReloadUnderLoadByCommand: while clients ask, a server takes up good files and refuses bad ones, by command and without one failed request.
 func TestReloadUnderLoadByCommand(t *testing.T) {
 	dir := t.TempDir()
 	vendorFiles(t, dir)
-	file, addr := filepath.Join(dir, "myconfig.yml"), freeAddress(t)
+	file, addr := filepath.Join(dir, "myconfig.yml"), porttest.Free(t)
 	good := "version: 0.1\nlog: {level: error}\nstorage: {filesystem: {rootdirectory: %s/data}}\nhttp: {addr: %q, headers: {X-Turn: [%q]}, tls: {certificate: %s/tls.crt, key: %s/tls.key}}\nauth: {htpasswd: {realm: r, path: %s/htpasswd}}\n"
 	write := func(turn int, more string, instead ...string) {
 		t.Helper()
@@ -35,7 +38,7 @@ func TestReloadUnderLoadByCommand(t *testing.T) {
 	serveFor(t, env, []string{"serve", file}, addr)
 	command := func(args ...string) (int, string) {
 		said := &words{}
-		code := run(t.Context(), &app{stdin: os.Stdin, stdout: said, stderr: said, env: env, now: time.Now}, args)
+		code := run(t.Context(), &cli.App{Stdin: os.Stdin, Stdout: said, Stderr: said, Env: env, Now: time.Now}, args)
 		return code, said.String()
 	}
 
@@ -76,35 +79,35 @@ func TestReloadUnderLoadByCommand(t *testing.T) {
 	}
 	for turn := 1; turn <= 10 || !underLoad() && !t.Failed(); turn++ {
 		write(turn, "")
-		if code, said := command("reload", file); code != exitOK {
+		if code, said := command("reload", file); code != cli.ExitOK {
 			t.Errorf("turn %d: %d %s", turn, code, said)
 		}
 		if got := vendorAsk(t, client, "https://"+addr+"/health", false).Header.Get("X-Turn"); got != fmt.Sprint(turn) {
 			t.Errorf("turn %d: X-Turn is %q", turn, got)
 		}
 		write(-1, "htp: {}\n")
-		if code, said := command("reload", file); code != exitFailed || !strings.Contains(said, "unknown key htp; did you mean http?") {
+		if code, said := command("reload", file); code != cli.ExitFailed || !strings.Contains(said, "unknown key htp; did you mean http?") {
 			t.Errorf("turn %d: a bad file: %d %s", turn, code, said)
 		}
 		if a := vendorAsk(t, client, "https://"+addr+"/health", false); a.Header.Get("X-Turn") != fmt.Sprint(turn) || a.StatusCode != http.StatusOK {
 			t.Errorf("turn %d: not the last good state: %v", turn, a.Header)
 		}
 	}
-	if code, said := command("status", file); code != exitFindings || !strings.Contains(said, "unknown key htp") || !strings.Contains(said, "refused") {
+	if code, said := command("status", file); code != cli.ExitFindings || !strings.Contains(said, "unknown key htp") || !strings.Contains(said, "refused") {
 		t.Errorf("status: %d %s", code, said)
 	}
 	write(11, "", "level: error", "level: error, fields: {site: test}")
-	if code, said := command("reload", file); code != exitFindings || !slices.Contains(strings.Split(said, "\n"), "log.fields") {
+	if code, said := command("reload", file); code != cli.ExitFindings || !slices.Contains(strings.Split(said, "\n"), "log.fields") {
 		t.Errorf("what needs a restart: %d %s", code, said)
 	}
-	if code, said := command("status", file); code != exitFindings || !strings.Contains(said, "changed settings need a restart: log.fields") {
+	if code, said := command("status", file); code != cli.ExitFindings || !strings.Contains(said, "changed settings need a restart: log.fields") {
 		t.Errorf("status: %d %s", code, said)
 	}
 	write(13, "")
-	if code, said := command("reload", file); code != exitOK {
+	if code, said := command("reload", file); code != cli.ExitOK {
 		t.Errorf("mended: %d %s", code, said)
 	}
-	if code, said := command("status", file); code != exitOK {
+	if code, said := command("status", file); code != cli.ExitOK {
 		t.Errorf("status: %d %s", code, said)
 	}
 	close(done)

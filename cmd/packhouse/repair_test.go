@@ -8,6 +8,9 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"packhouse/cmd/packhouse/cli"
+	"packhouse/cmd/packhouse/porttest"
 )
 
 // refusedSite is an installation whose myconfig.yml the server refuses, and the path of that.
@@ -15,7 +18,7 @@ func refusedSite(t *testing.T) (dir, path string) {
 	t.Helper()
 	dir = filepath.Join(t.TempDir(), "D")
 	path = filepath.Join(dir, "myconfig.yml")
-	cmd := exec.Command("packhouse", "setup", "--yes", "--no-start", "--dir", dir, "--hostname", "localhost", "--addr", freeAddress(t), "--storage-path", dir+"/data")
+	cmd := exec.Command("packhouse", "setup", "--yes", "--no-start", "--dir", dir, "--hostname", "localhost", "--addr", porttest.Free(t), "--storage-path", dir+"/data")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
@@ -68,7 +71,7 @@ func TestManagerRepairs(t *testing.T) {
 		t.Errorf("rolled back to:\n%s", text)
 	}
 	c.Keys("q")
-	c.Ends(exitOK)
+	c.Ends(cli.ExitOK)
 }
 
 // TestManagerHandsTheTerminalToAnEditor, which works on a copy, and takes the terminal back as it was.
@@ -101,5 +104,5 @@ func TestManagerHandsTheTerminalToAnEditor(t *testing.T) {
 	c.Keys(enter)
 	c.Wants("This installation")
 	c.Keys("q")
-	c.Ends(exitOK)
+	c.Ends(cli.ExitOK)
 }

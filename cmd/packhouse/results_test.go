@@ -13,6 +13,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"packhouse/cmd/packhouse/cli"
+	"packhouse/cmd/packhouse/porttest"
 	"packhouse/server/auth/htpasswd"
 )
 
@@ -47,7 +49,7 @@ var withoutResult = map[string]string{
 
 // TestAResultThatNobodyGets: every command that writes a result fails where standard output takes none, and says so.
 func TestAResultThatNobodyGets(t *testing.T) {
-	dir, addr := t.TempDir(), freeAddress(t)
+	dir, addr := t.TempDir(), porttest.Free(t)
 	t.Setenv("RUNTIME_DIRECTORY", dir)
 	env := []string{"HOME=" + dir, "RUNTIME_DIRECTORY=" + dir, "CI=1"}
 	null, err := os.Open(os.DevNull)
@@ -57,17 +59,17 @@ func TestAResultThatNobodyGets(t *testing.T) {
 	defer null.Close() //nolint:errcheck // read only
 	command := func(stdout io.Writer, args ...string) (int, string) {
 		said := &words{}
-		code := run(t.Context(), &app{
-			stdin: null, stdout: stdout, stderr: said, env: env, now: time.Now, hashCost: htpasswd.MinCost,
+		code := run(t.Context(), &cli.App{
+			Stdin: null, Stdout: stdout, Stderr: said, Env: env, Now: time.Now, HashCost: htpasswd.MinCost,
 		}, args)
 		return code, said.String()
 	}
 	at := filepath.Join(dir, "D")
 	first := []string{"setup", "--yes", "--dir", at, "--hostname", "registry.example.com", "--addr", addr, "--storage-path", filepath.Join(dir, "data"), "--offline", "--no-start"}
-	if code, said := command(io.Discard, first...); code != exitOK {
+	if code, said := command(io.Discard, first...); code != cli.ExitOK {
 		t.Fatalf("setup: %d: %s", code, said)
 	}
-	if code, said := command(io.Discard, "user", "add", "spectro", "--dir", at); code != exitOK {
+	if code, said := command(io.Discard, "user", "add", "spectro", "--dir", at); code != cli.ExitOK {
 		t.Fatalf("user add: %d: %s", code, said)
 	}
 	manifests, built := filepath.Join(dir, "yaml"), filepath.Join(dir, "packs")
@@ -122,7 +124,7 @@ func TestAResultThatNobodyGets(t *testing.T) {
 				}
 			}
 			code, said := command(fullDevice{}, line...)
-			if code != exitFailed || !strings.Contains(said, "write the result: ") || !strings.Contains(said, syscall.ENOSPC.Error()) {
+			if code != cli.ExitFailed || !strings.Contains(said, "write the result: ") || !strings.Contains(said, syscall.ENOSPC.Error()) {
 				t.Errorf("exit code %d: %s", code, said)
 			}
 			if strings.Count(said, syscall.ENOSPC.Error()) != 1 {
@@ -133,7 +135,7 @@ func TestAResultThatNobodyGets(t *testing.T) {
 			tried["packhouse "+strings.Join(line[:n+1], " ")] = true
 		}
 	}
-	for _, name := range leaves(newRoot(&app{stdin: null, stdout: io.Discard, stderr: io.Discard, env: env, now: time.Now})) {
+	for _, name := range leaves(newRoot(&cli.App{Stdin: null, Stdout: io.Discard, Stderr: io.Discard, Env: env, Now: time.Now})) {
 		if !tried[name] && withoutResult[name] == "" {
 			t.Errorf("%s is neither tried nor known to write no result", name)
 		}
@@ -149,38 +151,4 @@ func leaves(cmd *cobra.Command) (names []string) {
 		names = append(names, leaves(sub)...)
 	}
 	return slices.DeleteFunc(names, func(name string) bool { return strings.Contains(name, "__") })
-}
-
-// full is a device without space.
-type full struct{}
-
-func (full) Write([]byte) (int, error) { return 0, syscall.ENOSPC }
-
-// TestWhatWentWrongWeighsMore than the result that was lost over it.
-func TestWhatWentWrongWeighsMore(t *testing.T) {
-	lost := &results{to: full{}}
-	if _, err := lost.Write([]byte("x")); err == nil {
-		t.Fatal("it was written")
-	}
-	cause := errors.New("the disk is gone")
-	for _, tc := range []struct {
-		err  error
-		code int
-		says error
-	}{
-		{nil, exitFailed, syscall.ENOSPC},
-		{silent(exitFindings), exitFailed, syscall.ENOSPC},
-		{errors.Join(silent(exitPending), lost.cause), exitFailed, syscall.ENOSPC},
-		{cause, exitFailed, cause},
-		{&exitError{exitUsage, cause}, exitUsage, cause},
-	} {
-		err := lost.delivered(tc.err)
-		a := &app{stderr: io.Discard}
-		if got := a.classify(t.Context(), err); got.code != tc.code || !errors.Is(err, tc.says) {
-			t.Errorf("%v: %d, %v", tc.err, got.code, err)
-		}
-	}
-	if err := (&results{to: io.Discard}).delivered(nil); err != nil {
-		t.Error(err)
-	}
 }

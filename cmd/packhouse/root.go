@@ -5,10 +5,15 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"packhouse/cmd/packhouse/certcmd"
+	"packhouse/cmd/packhouse/cli"
+	"packhouse/cmd/packhouse/packcmd"
+	"packhouse/cmd/packhouse/setupcmd"
 )
 
 // newRoot returns the root command.
-func newRoot(a *app) *cobra.Command {
+func newRoot(a *cli.App) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "packhouse",
 		Short: "A self-hosted pack registry in one binary, with the wizard that sets it up right",
@@ -17,24 +22,24 @@ func newRoot(a *app) *cobra.Command {
 On a terminal, packhouse alone opens the wizard, or, where a registry is installed, its state and
 what can be done about it. In scripts, packhouse setup --yes
 does the same through flags, and packhouse serve runs the server.`,
-		Version:       a.version,
+		Version:       a.Version,
 		Args:          cobra.NoArgs,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
 	root.CompletionOptions.HiddenDefaultCmd = false
 	root.SetVersionTemplate("packhouse {{.Version}}\n")
-	root.SetOut(a.stdout) // before helpOn: completion keeps the writer set at that time
+	root.SetOut(a.Stdout) // before helpOn: completion keeps the writer set at that time
 	root.AddCommand(
-		newSetup(a),
+		setupcmd.New(a),
 		newServe(a),
 		newCheck(a),
 		newUser(a),
-		newCert(a),
+		certcmd.New(a),
 		newConfig(a),
 		newStore(a),
-		newPack(a),
-		newRegistry(a),
+		packcmd.New(a),
+		packcmd.NewRegistry(a),
 		newStatus(a),
 		newReload(a),
 		newRollback(a),
@@ -42,24 +47,24 @@ does the same through flags, and packhouse serve runs the server.`,
 		newVersion(a),
 	)
 	addExamples(root)
-	helpOn(root)
+	cli.HelpOn(root)
 	askBack(root)
 	root.Flags().BoolP("version", "v", false, "print the version")
 	root.Flags().Bool("accessible", false, "ask line by line, for screen readers (default with ACCESSIBLE=1 or TERM=dumb)")
-	root.Flags().String("dir", a.defaultDir(), "`DIR` of the installation")
+	root.Flags().String("dir", a.DefaultDir(), "`DIR` of the installation")
 	root.RunE = func(cmd *cobra.Command, _ []string) error {
-		s, err := a.newSetupRun(cmd.Flags())
+		s, err := setupcmd.NewRun(a, cmd.Flags())
 		switch {
 		case err != nil:
 			return err
-		case !s.byLines() && !a.interactive():
+		case !s.ByLines() && !a.Interactive():
 			return cmd.Help()
 		}
-		return s.open(cmd.Context())
+		return s.Open(cmd.Context())
 	}
-	a.mindStart(root)
-	a.commands = map[string]bool{}
-	a.learnCommands(root, "")
+	cli.MindStart(a, root)
+	a.Commands = map[string]bool{}
+	cli.LearnCommands(a, root, "")
 	return root
 }
 
@@ -76,15 +81,15 @@ func askBack(cmd *cobra.Command) {
 		err := fmt.Errorf("unknown command %q for %q", args[0], cmd.CommandPath())
 		names := cmd.SuggestionsFor(args[0])
 		if other, _, bad := cmd.Root().Find(args); len(names) == 0 && bad == nil && other != cmd.Root() { // a command outside of the group, as in "registry serve"
-			return usageError(withHint(err, "did you mean %s?", other.CommandPath()))
+			return cli.UsageError(cli.WithHint(err, "did you mean %s?", other.CommandPath()))
 		}
 		if len(names) == 0 {
-			return usageError(withHint(err, "%s --help lists the commands", cmd.CommandPath()))
+			return cli.UsageError(cli.WithHint(err, "%s --help lists the commands", cmd.CommandPath()))
 		}
 		for i, name := range names {
 			names[i] = cmd.CommandPath() + " " + name
 		}
-		return usageError(withHint(err, "did you mean %s?", strings.Join(names, " or ")))
+		return cli.UsageError(cli.WithHint(err, "did you mean %s?", strings.Join(names, " or ")))
 	}
 	for _, sub := range cmd.Commands() {
 		askBack(sub)
@@ -92,13 +97,13 @@ func askBack(cmd *cobra.Command) {
 }
 
 // newVersion prints the version.
-func newVersion(a *app) *cobra.Command {
+func newVersion(a *cli.App) *cobra.Command {
 	return &cobra.Command{
 		Use:   "version",
 		Short: "Print the version",
 		Args:  cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
-			fmt.Fprintf(a.stdout, "packhouse %s\n", a.version)
+			fmt.Fprintf(a.Stdout, "packhouse %s\n", a.Version)
 			return nil
 		},
 	}

@@ -9,6 +9,8 @@ import (
 	"syscall"
 	"testing"
 
+	"packhouse/cmd/packhouse/cli"
+	"packhouse/cmd/packhouse/porttest"
 	"packhouse/setup/installation"
 )
 
@@ -21,12 +23,12 @@ func TestTrialOnStoreOfServer(t *testing.T) {
 	data := filepath.Join(s.root, "data")
 	set := func(args ...string) {
 		t.Helper()
-		if code, out := s.run(0, append([]string{"setup", "--yes", "--offline", "--dir", s.dir}, args...)...); code != exitOK &&
-			code != exitFindings {
+		if code, out := s.run(0, append([]string{"setup", "--yes", "--offline", "--dir", s.dir}, args...)...); code != cli.ExitOK &&
+			code != cli.ExitFindings {
 			t.Fatalf("setup %v: exit %d\n%s", args, code, out)
 		}
 	}
-	set("--no-start", "--hostname", "localhost", "--addr", freeAddress(t), "--storage-path", data, "--service", "none")
+	set("--no-start", "--hostname", "localhost", "--addr", porttest.Free(t), "--storage-path", data, "--service", "none")
 	walk := func(root string, do func(path string, st *syscall.Stat_t)) {
 		t.Helper()
 		s.ok(filepath.WalkDir(root, func(path string, _ fs.DirEntry, err error) error {
@@ -59,7 +61,7 @@ func TestTrialOnStoreOfServer(t *testing.T) {
 	if _, err := os.Stat(filepath.Join(data, "docker")); err != nil || found < 10 {
 		t.Errorf("the trial server wrote no content: %v", err)
 	}
-	if code, out := s.run(victim, "store", "reindex", "--dir", s.dir); code != exitOK {
+	if code, out := s.run(victim, "store", "reindex", "--dir", s.dir); code != cli.ExitOK {
 		t.Errorf("store reindex: exit %d\n%s", code, out)
 	}
 }

@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"packhouse/cmd/packhouse/porttest"
 )
 
 // TestScripts drives the real program: one script for each job and each way it can be refused.
@@ -46,7 +48,7 @@ func TestScripts(t *testing.T) {
 
 // freePort sets a variable to a port that nobody listens at, and that no other test gets before the script has ended: freeport NAME.
 func freePort(ts *testscript.TestScript, _ bool, args []string) {
-	port, release, err := reservePort()
+	port, release, err := porttest.Reserve()
 	ts.Check(err)
 	ts.Defer(release)
 	ts.Setenv(args[0], port)

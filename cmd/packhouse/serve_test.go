@@ -7,6 +7,8 @@ import (
 	"runtime/debug"
 	"testing"
 
+	"packhouse/cmd/packhouse/cli"
+	"packhouse/cmd/packhouse/deployment"
 	"packhouse/server/config"
 )
 
@@ -16,16 +18,22 @@ func TestCollectsEarly(t *testing.T) {
 	nowhere := config.Found{Path: filepath.Join(t.TempDir(), "none.yml")}
 	for _, test := range []struct {
 		env   []string
-		start func(a *app) error
+		start func(a *cli.App) error
 		want  int
 	}{
-		{nil, func(a *app) error { return a.serve(t.Context(), nowhere) }, gcPercent},
-		{nil, func(a *app) error { _, err := a.start(t.Context(), nowhere.Path, io.Discard); return err }, gcPercent},
-		{[]string{"GOGC=100"}, func(a *app) error { return a.serve(t.Context(), nowhere) }, 100},
-		{[]string{"GOGC=off"}, func(a *app) error { _, err := a.start(t.Context(), nowhere.Path, io.Discard); return err }, 100},
+		{nil, func(a *cli.App) error { return runServe(t.Context(), a, nowhere) }, deployment.GCPercent},
+		{nil, func(a *cli.App) error {
+			_, err := deployment.Start(t.Context(), a, nowhere.Path, io.Discard)
+			return err
+		}, deployment.GCPercent},
+		{[]string{"GOGC=100"}, func(a *cli.App) error { return runServe(t.Context(), a, nowhere) }, 100},
+		{[]string{"GOGC=off"}, func(a *cli.App) error {
+			_, err := deployment.Start(t.Context(), a, nowhere.Path, io.Discard)
+			return err
+		}, 100},
 	} {
 		debug.SetGCPercent(100) // what Go does by itself, whatever the variable says here
-		if err := test.start(&app{stdin: os.Stdin, stdout: io.Discard, stderr: io.Discard, env: test.env}); err == nil {
+		if err := test.start(&cli.App{Stdin: os.Stdin, Stdout: io.Discard, Stderr: io.Discard, Env: test.env}); err == nil {
 			t.Fatal("there is a server without a configuration")
 		}
 		if got := debug.SetGCPercent(100); got != test.want {

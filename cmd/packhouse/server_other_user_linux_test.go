@@ -8,15 +8,18 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"packhouse/cmd/packhouse/cli"
+	"packhouse/cmd/packhouse/porttest"
 )
 
 // TestServerOfUnknownUser runs a server as a user that neither a unit nor the installation names, and
 // verifies that the commands of other users recognize it, or name its user.
 func TestServerOfUnknownUser(t *testing.T) {
 	s := newPlace(t)
-	data, addr := filepath.Join(s.root, "data"), freeAddress(t)
+	data, addr := filepath.Join(s.root, "data"), porttest.Free(t)
 	if code, out := s.run(0, "setup", "--yes", "--offline", "--no-start", "--dir", s.dir, "--service", "none",
-		"--hostname", "localhost", "--addr", addr, "--storage-path", data); code != exitOK {
+		"--hostname", "localhost", "--addr", addr, "--storage-path", data); code != cli.ExitOK {
 		t.Fatalf("setup: exit %d\n%s", code, out)
 	}
 	for _, dir := range []string{s.at("auth"), s.at("certs")} {

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"packhouse/cmd/packhouse/deployment"
 	"packhouse/server/admin"
 	"packhouse/server/config"
 )
@@ -17,7 +18,7 @@ import (
 func TestServerOnFails(t *testing.T) {
 	dir, root := t.TempDir(), t.TempDir()
 	t.Setenv("RUNTIME_DIRECTORY", dir)
-	if on := serverOn(t.Context(), dir, root); on.Up {
+	if on := deployment.ServerOn(t.Context(), dir, root); on.Up {
 		t.Fatalf("without a server: %+v", on)
 	}
 	c := &config.Config{}
@@ -37,7 +38,7 @@ func TestServerOnFails(t *testing.T) {
 	server.Listener = listener
 	server.Start()
 	defer server.Close()
-	if on := serverOn(t.Context(), dir, root); !on.Up && on.Doubt == nil {
+	if on := deployment.ServerOn(t.Context(), dir, root); !on.Up && on.Doubt == nil {
 		t.Error("a server that fails counts as none")
 	}
 }

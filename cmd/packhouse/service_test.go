@@ -12,6 +12,9 @@ import (
 	"testing"
 	"time"
 
+	"packhouse/cmd/packhouse/cli"
+	"packhouse/cmd/packhouse/deployment"
+	"packhouse/cmd/packhouse/porttest"
 	"packhouse/setup"
 	"packhouse/setup/installation"
 	"packhouse/setup/plan"
@@ -35,13 +38,13 @@ func fakeSystemctl(t *testing.T) (told func() []string, active string) {
 }
 
 // supervised makes an installation whose server systemd is said to run.
-func supervised(t *testing.T, a *app) (dir, addr string) {
+func supervised(t *testing.T, a *cli.App) (dir, addr string) {
 	t.Helper()
 	t.Setenv("RUNTIME_DIRECTORY", t.TempDir())
-	addr = freeAddress(t)
+	addr = porttest.Free(t)
 	dir = filepath.Join(t.TempDir(), "etc")
-	if code := run(t.Context(), a, []string{"setup", "--yes", "--dir", dir, "--hostname", "localhost", "--addr", addr, "--storage-path", dir + "/data", "--no-start"}); code != exitOK {
-		t.Fatalf("setup: %d\n%s", code, a.stderr)
+	if code := run(t.Context(), a, []string{"setup", "--yes", "--dir", dir, "--hostname", "localhost", "--addr", addr, "--storage-path", dir + "/data", "--no-start"}); code != cli.ExitOK {
+		t.Fatalf("setup: %d\n%s", code, a.Stderr)
 	}
 	path := filepath.Join(dir, installation.ManifestFile)
 	data, err := os.ReadFile(path)
@@ -67,12 +70,12 @@ func supervised(t *testing.T, a *app) (dir, addr string) {
 func TestSupervise(t *testing.T) {
 	told, active := fakeSystemctl(t)
 	var words bytes.Buffer
-	a := &app{stdin: os.Stdin, stdout: &words, stderr: &words, env: os.Environ(), now: time.Now}
+	a := &cli.App{Stdin: os.Stdin, Stdout: &words, Stderr: &words, Env: os.Environ(), Now: time.Now}
 	dir, _ := supervised(t, a)
 	told()
 	planned := &plan.Plan{Dir: dir}
-	server, err := a.start(
-		t.Context(), filepath.Join(dir, installation.ConfigFile), &words,
+	server, err := deployment.Start(
+		t.Context(), a, filepath.Join(dir, installation.ConfigFile), &words,
 	) // what the service manager is made to believe it started
 	if err != nil {
 		t.Fatal(err)
@@ -81,7 +84,7 @@ func TestSupervise(t *testing.T) {
 
 	try := func(name string, want ...string) {
 		t.Helper()
-		fresh, err := a.supervise(t.Context(), planned)
+		fresh, err := deployment.Supervise(t.Context(), a, planned)
 		if got := told(); fresh != (name != "active") || err != nil ||
 			strings.Join(got, ", ") != strings.Join(want, ", ") {
 			t.Errorf("%s: %v, %v, told %q, want %q", name, fresh, err, got, want)
@@ -104,10 +107,10 @@ func TestSupervise(t *testing.T) {
 	if err := os.Rename(active, active+".broken"); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := a.supervise(t.Context(), planned); err == nil || !strings.Contains(err.Error(), "not under systemd") {
+	if _, err := deployment.Supervise(t.Context(), a, planned); err == nil || !strings.Contains(err.Error(), "not under systemd") {
 		t.Errorf("a server beside systemd: %v", err)
 	}
-	if fresh, err := a.supervise(t.Context(), &plan.Plan{Dir: t.TempDir()}); fresh || err != nil {
+	if fresh, err := deployment.Supervise(t.Context(), a, &plan.Plan{Dir: t.TempDir()}); fresh || err != nil {
 		t.Errorf("without a service: %v, %v", fresh, err)
 	}
 }

@@ -14,6 +14,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"packhouse/certgen"
+	"packhouse/cmd/packhouse/cli"
+	"packhouse/cmd/packhouse/deployment"
 	"packhouse/finding"
 	"packhouse/server/admin"
 	"packhouse/server/config"
@@ -22,17 +24,6 @@ import (
 	"packhouse/setup/installation"
 	"packhouse/setup/plan"
 	"packhouse/trust"
-)
-
-// Codes of findings, besides those of configuration problems. They are stable.
-const (
-	findingNotRunning     = "not-running"
-	findingUnreachable    = "not-reachable"
-	findingHealth         = "health" // followed by : and the code of /health
-	findingFault          = "fault"
-	findingReloadPending  = "reload-pending"
-	findingRestartPending = "restart-pending"
-	findingCertificate    = "certificate-ends"
 )
 
 // statusReport is the JSON of status.
@@ -58,7 +49,7 @@ type certificateAt struct {
 }
 
 // newStatus returns the command that shows the state and what needs attention.
-func newStatus(a *app) *cobra.Command {
+func newStatus(a *cli.App) *cobra.Command {
 	var (
 		dir    string
 		asJSON bool
@@ -71,112 +62,112 @@ finds. It exits with 4 if something needs attention: a check fails or warns, no 
 on disk would not start or is not loaded yet. packhouse check proves more.`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			found := a.findConfig(dir, args)
+			found := a.FindConfig(dir, args)
 			if found.Path == "" {
-				if client, err := a.findRunning(cmd.Context(), ""); err == nil {
+				if client, err := deployment.FindRunning(cmd.Context(), a, ""); err == nil {
 					client.Close()
 				} else {
-					return withHint(errors.New("no registry is installed here"), "packhouse setup makes one, --dir names another directory")
+					return cli.WithHint(errors.New("no registry is installed here"), "packhouse setup makes one, --dir names another directory")
 				}
 			}
-			r := a.status(cmd.Context(), found)
+			r := statusOf(cmd.Context(), a, found)
 			if asJSON {
-				if err := a.printJSON(r); err != nil {
+				if err := a.PrintJSON(r); err != nil {
 					return err
 				}
 			} else {
-				a.printStatus(r)
+				printStatus(a, r)
 			}
 			if len(r.Findings) > 0 {
-				return silent(exitFindings)
+				return cli.Silent(cli.ExitFindings)
 			}
 			return nil
 		},
 	}
-	a.addDir(cmd, &dir)
+	a.AddDir(cmd, &dir)
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
 }
 
-// status collects the report.
-func (a *app) status(ctx context.Context, found config.Found) *statusReport {
+// statusOf collects the report.
+func statusOf(ctx context.Context, a *cli.App, found config.Found) *statusReport {
 	r := &statusReport{Config: found.Path, Reason: found.Reason, Unused: found.Unused, Findings: []config.Problem{}}
-	if problems := unsafeProblems(found.Path); len(problems) > 0 {
+	if problems := cli.UnsafeProblems(found.Path); len(problems) > 0 {
 		for _, p := range problems {
 			r.problem(p)
 		}
 		return r
 	}
 	defer func() {
-		a.pasteableProblems(r.Findings)
+		cli.PasteableProblems(a, r.Findings)
 	}()
-	a.statusOfServer(ctx, r)
-	v := a.statusOfConfig(ctx, r)
+	statusOfServer(ctx, a, r)
+	v := statusOfConfig(ctx, a, r)
 	if r.Server != nil {
-		r.Findings = append(r.Findings, reloadFindings(r.Server)...)
+		r.Findings = append(r.Findings, deployment.ReloadFindings(r.Server)...)
 	}
 	if found.Path != "" {
-		installed := a.statusOfInstallation(r)
-		a.statusOfChecks(ctx, r, subject{config: found.Path, quick: true, installed: installed, verified: v})
+		installed := statusOfInstallation(a, r)
+		statusOfChecks(ctx, a, r, deployment.Subject{Config: found.Path, Quick: true, Installed: installed, Verified: v})
 	}
 	return r
 }
 
 func (r *statusReport) add(code, what, remedy string) {
-	r.Findings = append(r.Findings, findingOf(code, what, remedy))
+	r.Findings = append(r.Findings, cli.FindingOf(code, what, remedy))
 }
 
 // statusOfServer queries the running server.
-func (a *app) statusOfServer(ctx context.Context, r *statusReport) {
-	client, err := a.findRunning(ctx, r.Config)
+func statusOfServer(ctx context.Context, a *cli.App, r *statusReport) {
+	client, err := deployment.FindRunning(ctx, a, r.Config)
 	switch {
 	case errors.Is(err, admin.ErrNotRunning) && errors.Is(err, fs.ErrPermission):
 		r.hidden = true
-		r.add(findingUnreachable, "this user may not see whether a server runs", remedyUnreachable)
+		r.add(deployment.FindingUnreachable, "this user may not see whether a server runs", deployment.RemedyUnreachable)
 		return
 	case errors.Is(err, admin.ErrNotRunning):
-		r.add(findingNotRunning, "no server runs on this configuration", startHint(r.Config))
+		r.add(deployment.FindingNotRunning, "no server runs on this configuration", deployment.StartHint(r.Config))
 		return
 	case errors.Is(err, admin.ErrUntrusted):
-		r.add(check.CodeSocket, err.Error(), untrustedRemedy(err))
+		r.add(check.CodeSocket, err.Error(), deployment.UntrustedRemedy(err))
 		return
 	case err != nil:
 		r.Running = true
-		r.add(findingUnreachable, "the running server cannot be queried: "+err.Error(), remedyUnreachable)
+		r.add(deployment.FindingUnreachable, "the running server cannot be queried: "+err.Error(), deployment.RemedyUnreachable)
 		return
 	}
 	defer client.Close()
 	r.Running = true
 	status, err := client.Status(ctx)
 	if err != nil {
-		r.add(findingUnreachable, err.Error(), remedyNoAnswer)
+		r.add(deployment.FindingUnreachable, err.Error(), deployment.RemedyNoAnswer)
 		return
 	}
 	r.Server = &status
 	for _, code := range status.Health {
-		r.add(findingHealth+":"+code, "/health says DOWN: "+code, "see the log of the server")
+		r.add(deployment.FindingHealth+":"+code, "/health says DOWN: "+code, "see the log of the server")
 	}
-	r.Findings = append(r.Findings, faultFindings(&status)...)
+	r.Findings = append(r.Findings, deployment.FaultFindings(&status)...)
 }
 
 // statusOfConfig verifies the configuration on disk, which the next start loads. It returns nil if
 // it does not load.
-func (a *app) statusOfConfig(ctx context.Context, r *statusReport) *verified {
-	loaded, err := a.loadConfig(r.Config)
+func statusOfConfig(ctx context.Context, a *cli.App, r *statusReport) *deployment.Verified {
+	loaded, err := a.LoadConfig(r.Config)
 	if err != nil {
-		for _, p := range configProblems(r.Config, err) {
+		for _, p := range cli.ConfigProblems(r.Config, err) {
 			r.problem(p)
 		}
 		return nil
 	}
-	v := a.verify(ctx, r.Config, loaded, r.Running || r.hidden)
-	for _, p := range v.problems {
+	v := deployment.VerifyLoaded(ctx, a, r.Config, loaded, r.Running || r.hidden)
+	for _, p := range v.Problems {
 		if p.Severity != config.Notice {
 			r.problem(p)
 		}
 	}
 	path := loaded.Config.HTTP.TLS.Certificate
-	data, err := trust.ReadConfigured(path, largestFile)
+	data, err := trust.ReadConfigured(path, deployment.LargestFile)
 	if path == "" || err != nil {
 		return v // Verify reports the error
 	}
@@ -184,14 +175,14 @@ func (a *app) statusOfConfig(ctx context.Context, r *statusReport) *verified {
 	if err != nil {
 		return v // Verify reports the error
 	}
-	now := a.now()
+	now := a.Now()
 	r.Certificate = &certificateAt{
 		Path: path, Ends: chain[0].NotAfter, DaysLeft: int(chain[0].NotAfter.Sub(now) / (24 * time.Hour)),
 	}
 	told := slices.ContainsFunc(r.Findings, func(f config.Problem) bool { return f.Code == config.CodeCertificate })
 	if certgen.CloseToEnd(chain[0], now) && !told {
 		r.add(
-			findingCertificate, fmt.Sprintf("the certificate ends on %s", chain[0].NotAfter.Format(time.DateOnly)),
+			deployment.FindingCertificate, fmt.Sprintf("the certificate ends on %s", chain[0].NotAfter.Format(time.DateOnly)),
 			"packhouse cert rotate renews it",
 		)
 	}
@@ -200,7 +191,7 @@ func (a *app) statusOfConfig(ctx context.Context, r *statusReport) *verified {
 
 func (r *statusReport) problem(p config.Problem) {
 	for _, f := range r.Findings {
-		if f.Code == findingFault && strings.Contains(f.What, p.What) {
+		if f.Code == deployment.FindingFault && strings.Contains(f.What, p.What) {
 			return // the server reports the same
 		}
 	}
@@ -209,12 +200,12 @@ func (r *statusReport) problem(p config.Problem) {
 
 // statusOfInstallation reports on the configuration's installation. It returns nil if there is
 // none, or if it does not load.
-func (a *app) statusOfInstallation(r *statusReport) *installation.Installed {
+func statusOfInstallation(a *cli.App, r *statusReport) *installation.Installed {
 	dir, err := filepath.Abs(filepath.Dir(r.Config))
 	if err != nil {
 		return nil
 	}
-	if !hasManifest(dir) {
+	if !cli.HasManifest(dir) {
 		return nil
 	}
 	installed, err := installation.Load(dir)
@@ -229,10 +220,10 @@ func (a *app) statusOfInstallation(r *statusReport) *installation.Installed {
 		return nil
 	}
 	r.Installation, r.Changed = dir, installed.Drift
-	for _, f := range installation.Attention(installed, a.now()) {
+	for _, f := range installation.Attention(installed, a.Now()) {
 		r.add(f.Code, f.What, f.Remedy)
 	}
-	machine := a.surroundings
+	machine := a.Surroundings
 	if machine == nil {
 		machine = check.ThisMachine()
 	}
@@ -245,10 +236,10 @@ func (a *app) statusOfInstallation(r *statusReport) *installation.Installed {
 }
 
 // printStatus prints a report as text.
-func (a *app) printStatus(r *statusReport) {
-	w := tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', 0)
+func printStatus(a *cli.App, r *statusReport) {
+	w := tabwriter.NewWriter(a.Stdout, 0, 0, 2, ' ', 0)
 	row := func(name, format string, args ...any) { fmt.Fprintf(w, "%s\t%s\n", name, fmt.Sprintf(format, args...)) }
-	row("configuration", "%s, %s", nameOf(config.Found{Path: r.Config}), r.Reason)
+	row("configuration", "%s, %s", cli.NameOf(config.Found{Path: r.Config}), r.Reason)
 	for _, unused := range r.Unused {
 		row("", "not read: %s", unused)
 	}
@@ -279,7 +270,7 @@ func (a *app) printStatus(r *statusReport) {
 			}
 			row("last reload", "%s, %s", s.Reload.At.Local().Format(time.DateTime), word)
 		}
-	} else if slices.ContainsFunc(r.Findings, func(f config.Problem) bool { return f.Code == findingNotRunning }) {
+	} else if slices.ContainsFunc(r.Findings, func(f config.Problem) bool { return f.Code == deployment.FindingNotRunning }) {
 		row("server", "not running")
 	}
 	if c := r.Certificate; c != nil && r.Server == nil {
@@ -290,7 +281,7 @@ func (a *app) printStatus(r *statusReport) {
 	}
 	_ = w.Flush() // errors of standard output are handled by results
 	for _, f := range r.Findings {
-		fmt.Fprintf(a.stdout, "! %s\n", f)
+		fmt.Fprintf(a.Stdout, "! %s\n", f)
 	}
 }
 

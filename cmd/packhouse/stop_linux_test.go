@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"packhouse/cmd/packhouse/deployment"
 	"packhouse/server/admin"
 )
 
@@ -34,7 +35,7 @@ func TestSignalServer(t *testing.T) {
 		t.Errorf("process %d, want %d", client.PID(), os.Getpid())
 	}
 	for name, pid := range map[string]int{"unknown": 0, "of another namespace": 4242} {
-		if err := signalServer(pid, admin.Status{PID: 1}); err == nil {
+		if err := deployment.SignalServer(pid, admin.Status{PID: 1}); err == nil {
 			t.Errorf("%s: signaled", name)
 		}
 	}

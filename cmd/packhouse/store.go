@@ -9,9 +9,10 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"github.com/dustin/go-humanize"
 	"github.com/spf13/cobra"
 
+	"packhouse/cmd/packhouse/cli"
+	"packhouse/cmd/packhouse/deployment"
 	"packhouse/server"
 	"packhouse/server/admin"
 	"packhouse/server/config"
@@ -21,7 +22,7 @@ import (
 
 // newStore returns the commands that maintain the store. Each uses the running server, which owns
 // the store, or opens the store itself if no server is running.
-func newStore(a *app) *cobra.Command {
+func newStore(a *cli.App) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "store",
 		Short: "Collect garbage, verify, measure, reindex and delete the stored content",
@@ -51,29 +52,29 @@ type storeOptions struct {
 	json bool
 }
 
-func (o *storeOptions) add(a *app, cmd *cobra.Command) {
-	a.addDir(cmd, &o.dir)
+func (o *storeOptions) add(a *cli.App, cmd *cobra.Command) {
+	a.AddDir(cmd, &o.dir)
 	cmd.Flags().BoolVar(&o.json, "json", false, "print JSON")
 }
 
 // withKeeper calls do with the running server of a configuration, or with the store itself if no
 // server is running. The context of do is canceled when a server starts on a store that this
 // process opened.
-func (a *app) withKeeper(cmd *cobra.Command, o storeOptions, args []string, do func(context.Context, keeper) error) error {
+func withKeeper(a *cli.App, cmd *cobra.Command, o storeOptions, args []string, do func(context.Context, keeper) error) error {
 	ctx := cmd.Context()
-	path, err := a.someConfig(o.dir, args)
+	path, err := a.SomeConfig(o.dir, args)
 	if err != nil {
 		return err
 	}
-	if err := trusted(path); err != nil {
+	if err := cli.Trusted(path); err != nil {
 		return err
 	}
-	loaded, err := a.loadConfig(path)
+	loaded, err := a.LoadConfig(path)
 	if err != nil {
 		return err
 	}
 	c := &loaded.Config
-	client, err := findServer(c, filepath.Dir(path))
+	client, err := deployment.FindServer(c, filepath.Dir(path))
 	if err == nil {
 		defer client.Close()
 		return do(ctx, client)
@@ -84,13 +85,13 @@ func (a *app) withKeeper(cmd *cobra.Command, o storeOptions, args []string, do f
 	if c.Storage.Driver == config.InMemory {
 		return errors.New("the store is in the memory of a server, and none is running")
 	}
-	if err := becomeOwner(c); err != nil {
+	if err := deployment.BecomeOwner(c); err != nil {
 		return err
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	log := slog.New(slog.NewTextHandler(a.stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
-	store, err := server.OpenStoreOffline(ctx, c, log, a.now, "store "+cmd.Name(), func() { cancel(errYielded) })
+	log := slog.New(slog.NewTextHandler(a.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	store, err := server.OpenStoreOffline(ctx, c, log, a.Now, "store "+cmd.Name(), func() { cancel(errYielded) })
 	if err != nil {
 		return err
 	}
@@ -98,7 +99,7 @@ func (a *app) withKeeper(cmd *cobra.Command, o storeOptions, args []string, do f
 	closed := store.Close()
 	if errors.Is(context.Cause(ctx), errYielded) && (errors.Is(err, context.Canceled) || errors.Is(err, errYielded)) {
 		again := "run packhouse store %s again when the server has started: it does the work while it serves"
-		return errors.Join(withHint(errYielded, again, cmd.Name()), closed)
+		return errors.Join(cli.WithHint(errYielded, again, cmd.Name()), closed)
 	}
 	return errors.Join(err, closed)
 }
@@ -143,7 +144,7 @@ type gcReport struct {
 	Uploads  storage.PurgeReport   `json:"uploads"`
 }
 
-func newStoreGC(a *app) *cobra.Command {
+func newStoreGC(a *cli.App) *cobra.Command {
 	var (
 		o        storeOptions
 		dryRun   bool
@@ -156,7 +157,7 @@ func newStoreGC(a *app) *cobra.Command {
 that were abandoned. It runs beside a serving registry. With --dry-run it says for every blob why it stays or goes, and when it may.`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.withKeeper(cmd, o, args, func(ctx context.Context, k keeper) error {
+			return withKeeper(a, cmd, o, args, func(ctx context.Context, k keeper) error {
 				result := gcReport{Verdicts: []storage.Verdict{}}
 				var err error
 				result.Report, err = k.Collect(ctx, admin.CollectRequest{DryRun: dryRun, Untagged: untagged}, func(v storage.Verdict) {
@@ -164,7 +165,7 @@ that were abandoned. It runs beside a serving registry. With --dry-run it says f
 					case o.json:
 						result.Verdicts = append(result.Verdicts, v)
 					case dryRun || v.Removed:
-						a.showVerdict(v, dryRun)
+						showVerdict(a, v, dryRun)
 					}
 				})
 				if err != nil {
@@ -174,9 +175,9 @@ that were abandoned. It runs beside a serving registry. With --dry-run it says f
 					return err
 				}
 				if o.json {
-					return a.printJSON(result)
+					return a.PrintJSON(result)
 				}
-				a.showCollection(result)
+				showCollection(a, result)
 				return nil
 			})
 		},
@@ -187,7 +188,7 @@ that were abandoned. It runs beside a serving registry. With --dry-run it says f
 	return cmd
 }
 
-func (a *app) showVerdict(v storage.Verdict, dryRun bool) {
+func showVerdict(a *cli.App, v storage.Verdict, dryRun bool) {
 	word := "keep  "
 	switch {
 	case v.Removed && dryRun:
@@ -199,28 +200,28 @@ func (a *app) showVerdict(v storage.Verdict, dryRun bool) {
 	if !v.After.IsZero() {
 		after = ", may go after " + v.After.Local().Format(time.DateTime)
 	}
-	fmt.Fprintf(a.stdout, "%s  %s  %s  %s%s\n", word, v.Digest, humanBytes(v.Size), v.Reason, after)
+	fmt.Fprintf(a.Stdout, "%s  %s  %s  %s%s\n", word, v.Digest, cli.HumanBytes(v.Size), v.Reason, after)
 }
 
-func (a *app) showCollection(r gcReport) {
+func showCollection(a *cli.App, r gcReport) {
 	word := "removed"
 	if r.Report.DryRun {
 		word = "would remove"
 	}
-	fmt.Fprintf(a.stdout, "%s %s (%s), %s and %s; kept %s\n",
-		word, spelling.Count(r.Report.BlobsRemoved, "blob"), humanBytes(r.Report.BytesFreed),
+	fmt.Fprintf(a.Stdout, "%s %s (%s), %s and %s; kept %s\n",
+		word, spelling.Count(r.Report.BlobsRemoved, "blob"), cli.HumanBytes(r.Report.BytesFreed),
 		spelling.Count(r.Report.ManifestsRemoved, "manifest"), spelling.Count(r.Report.LinksRemoved, "link"),
 		spelling.Count(r.Report.BlobsKept, "blob"))
-	fmt.Fprintf(a.stdout, "%s %s (%s); %d open\n", word, spelling.Count(r.Uploads.Removed, "abandoned upload"), humanBytes(r.Uploads.Bytes), r.Uploads.Kept)
+	fmt.Fprintf(a.Stdout, "%s %s (%s); %d open\n", word, spelling.Count(r.Uploads.Removed, "abandoned upload"), cli.HumanBytes(r.Uploads.Bytes), r.Uploads.Kept)
 	if r.Report.Skipped != "" {
-		a.say("nothing was removed: %s", r.Report.Skipped)
+		a.Say("nothing was removed: %s", r.Report.Skipped)
 	}
 	for _, p := range r.Report.Problems {
-		a.warn("%s", p)
+		a.Warn("%s", p)
 	}
 }
 
-func newStoreScrub(a *app) *cobra.Command {
+func newStoreScrub(a *cli.App) *cobra.Command {
 	var (
 		o    storeOptions
 		rate int64
@@ -232,23 +233,23 @@ func newStoreScrub(a *app) *cobra.Command {
 error and not wrong bytes, and the next push of the content repairs them. It exits with 4 if it finds damage.`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.withKeeper(cmd, o, args, func(ctx context.Context, k keeper) error {
+			return withKeeper(a, cmd, o, args, func(ctx context.Context, k keeper) error {
 				report, err := k.Scrub(ctx, admin.ScrubRequest{Rate: rate}, func(d storage.Damage) {
 					if !o.json {
-						a.showDamage(d)
+						showDamage(a, d)
 					}
 				})
 				if err != nil {
 					return err
 				}
 				if o.json {
-					err = a.printJSON(report)
+					err = a.PrintJSON(report)
 				} else {
-					fmt.Fprintf(a.stdout, "verified %s and %s, %s; %d damaged\n",
-						spelling.Count(report.Blobs, "blob"), spelling.Count(report.Manifests, "manifest"), humanBytes(report.Bytes), len(report.Damaged))
+					fmt.Fprintf(a.Stdout, "verified %s and %s, %s; %d damaged\n",
+						spelling.Count(report.Blobs, "blob"), spelling.Count(report.Manifests, "manifest"), cli.HumanBytes(report.Bytes), len(report.Damaged))
 				}
 				if err == nil && len(report.Damaged) > 0 {
-					return silent(exitFindings)
+					return cli.Silent(cli.ExitFindings)
 				}
 				return err
 			})
@@ -259,32 +260,32 @@ error and not wrong bytes, and the next push of the content repairs them. It exi
 	return cmd
 }
 
-func (a *app) showDamage(d storage.Damage) {
-	fmt.Fprintf(a.stdout, "damaged %s %s: %s\n", d.Kind, d.Digest, d.What)
+func showDamage(a *cli.App, d storage.Damage) {
+	fmt.Fprintf(a.Stdout, "damaged %s %s: %s\n", d.Kind, d.Digest, d.What)
 	for _, repository := range d.Repositories {
-		fmt.Fprintf(a.stdout, "        in %s\n", repository)
+		fmt.Fprintf(a.Stdout, "        in %s\n", repository)
 	}
 	if d.Quarantined != "" {
-		fmt.Fprintf(a.stdout, "        moved to quarantine as %s\n", d.Quarantined)
+		fmt.Fprintf(a.Stdout, "        moved to quarantine as %s\n", d.Quarantined)
 	}
 }
 
-func newStoreUsage(a *app) *cobra.Command {
+func newStoreUsage(a *cli.App) *cobra.Command {
 	var o storeOptions
 	cmd := &cobra.Command{
 		Use:   "usage [CONFIG]",
 		Short: "Show the storage used by each repository",
 		Args:  cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.withKeeper(cmd, o, args, func(ctx context.Context, k keeper) error {
+			return withKeeper(a, cmd, o, args, func(ctx context.Context, k keeper) error {
 				usage, err := k.Usage(ctx)
 				if err != nil {
 					return err
 				}
 				if o.json {
-					return a.printJSON(usage)
+					return a.PrintJSON(usage)
 				}
-				return a.showUsage(usage)
+				return showUsage(a, usage)
 			})
 		},
 	}
@@ -292,39 +293,39 @@ func newStoreUsage(a *app) *cobra.Command {
 	return cmd
 }
 
-func (a *app) showUsage(u storage.Usage) error {
-	table := tabwriter.NewWriter(a.stdout, 0, 8, 2, ' ', tabwriter.AlignRight)
+func showUsage(a *cli.App, u storage.Usage) error {
+	table := tabwriter.NewWriter(a.Stdout, 0, 8, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintf(table, "tags\tmanifests\tblobs\tbytes\tits alone\t  repository\n")
 	for _, r := range u.Repositories {
-		fmt.Fprintf(table, "%d\t%d\t%d\t%s\t%s\t  %s\n", r.Tags, r.Manifests, r.Blobs, humanBytes(r.Bytes), humanBytes(r.Unique), r.Name)
+		fmt.Fprintf(table, "%d\t%d\t%d\t%s\t%s\t  %s\n", r.Tags, r.Manifests, r.Blobs, cli.HumanBytes(r.Bytes), cli.HumanBytes(r.Unique), r.Name)
 	}
 	if err := table.Flush(); err != nil {
 		return err
 	}
-	fmt.Fprintf(a.stdout, "%s, %s; %s unreferenced; %s, %s; %d in quarantine\n",
-		spelling.Count(u.Blobs, "blob"), humanBytes(u.Bytes), humanBytes(u.Unreferenced), spelling.Count(u.Uploads, "open upload"), humanBytes(u.UploadBytes), u.Quarantined)
+	fmt.Fprintf(a.Stdout, "%s, %s; %s unreferenced; %s, %s; %d in quarantine\n",
+		spelling.Count(u.Blobs, "blob"), cli.HumanBytes(u.Bytes), cli.HumanBytes(u.Unreferenced), spelling.Count(u.Uploads, "open upload"), cli.HumanBytes(u.UploadBytes), u.Quarantined)
 	if u.Space.TotalBytes > 0 {
-		fmt.Fprintf(a.stdout, "%s of %s free\n", humanBytes(u.Space.FreeBytes), humanBytes(u.Space.TotalBytes))
+		fmt.Fprintf(a.Stdout, "%s of %s free\n", cli.HumanBytes(u.Space.FreeBytes), cli.HumanBytes(u.Space.TotalBytes))
 	}
 	return nil
 }
 
-func newStoreReindex(a *app) *cobra.Command {
+func newStoreReindex(a *cli.App) *cobra.Command {
 	var o storeOptions
 	cmd := &cobra.Command{
 		Use:   "reindex [CONFIG]",
 		Short: "Rebuild the indexes of repositories, tags and referrers",
 		Args:  cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.withKeeper(cmd, o, args, func(ctx context.Context, k keeper) error {
+			return withKeeper(a, cmd, o, args, func(ctx context.Context, k keeper) error {
 				report, err := k.Reindex(ctx)
 				if err != nil {
 					return err
 				}
 				if o.json {
-					return a.printJSON(report)
+					return a.PrintJSON(report)
 				}
-				fmt.Fprintf(a.stdout, "repositories: %d, tags: %d, referrers: %d\n", report.Repositories, report.Tags, report.Referrers)
+				fmt.Fprintf(a.Stdout, "repositories: %d, tags: %d, referrers: %d\n", report.Repositories, report.Tags, report.Referrers)
 				return nil
 			})
 		},
@@ -332,6 +333,3 @@ func newStoreReindex(a *app) *cobra.Command {
 	o.add(a, cmd)
 	return cmd
 }
-
-// humanBytes formats a number of bytes for display. Negative numbers count as 0.
-func humanBytes(n int64) string { return humanize.IBytes(uint64(max(n, 0))) }

@@ -7,11 +7,12 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"packhouse/cmd/packhouse/cli"
 	"packhouse/server/admin"
 	"packhouse/server/reference"
 )
 
-func newStoreDelete(a *app) *cobra.Command {
+func newStoreDelete(a *cli.App) *cobra.Command {
 	var (
 		o     storeOptions
 		force bool
@@ -27,25 +28,25 @@ image then fail until the content is pushed again.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			r, err := parseDeletion(args[0])
 			if err != nil {
-				return usageError(err)
+				return cli.UsageError(err)
 			}
 			r.Force = force
-			return a.withKeeper(cmd, o, args[1:], func(ctx context.Context, k keeper) error {
+			return withKeeper(a, cmd, o, args[1:], func(ctx context.Context, k keeper) error {
 				deletion, err := k.Delete(ctx, r)
 				if err != nil {
 					return err
 				}
 				if o.json {
-					if err := a.printJSON(deletion); err != nil {
+					if err := a.PrintJSON(deletion); err != nil {
 						return err
 					}
 				}
 				if !deletion.Deleted {
-					return withHint(fmt.Errorf("tag %s of %s needs the %s %s", deletion.Tag, r.Repository, deletion.Kind, r.Digest),
+					return cli.WithHint(fmt.Errorf("tag %s of %s needs the %s %s", deletion.Tag, r.Repository, deletion.Kind, r.Digest),
 						"delete the tag first, or use --force to break the image")
 				}
 				if !o.json {
-					fmt.Fprintf(a.stdout, "deleted %s %s from %s\n", deletion.Kind, r.Digest, r.Repository)
+					fmt.Fprintf(a.Stdout, "deleted %s %s from %s\n", deletion.Kind, r.Digest, r.Repository)
 				}
 				return nil
 			})

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"packhouse/cmd/packhouse/cli"
 	"packhouse/setup/apply"
 	"packhouse/setup/installation"
 )
@@ -19,7 +20,7 @@ import (
 func TestCommandsTogether(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, publicRoot(t))
-	if got := s.run(s.setupArgs("--no-start", "--user", "bob")...); got.code != exitOK {
+	if got := s.run(s.setupArgs("--no-start", "--user", "bob")...); got.code != cli.ExitOK {
 		t.Fatalf("setup = %d\n%s", got.code, got.stderr)
 	}
 	for round := range 4 {
@@ -56,7 +57,7 @@ func TestCommandsTogether(t *testing.T) {
 func TestWaitsForTheLock(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, publicRoot(t))
-	if got := s.run(s.setupArgs("--no-start")...); got.code != exitOK {
+	if got := s.run(s.setupArgs("--no-start")...); got.code != cli.ExitOK {
 		t.Fatalf("setup = %d\n%s", got.code, got.stderr)
 	}
 	lock, err := apply.Acquire(t.Context(), s.dir, apply.Patience{})

@@ -1,16 +1,16 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"slices"
-	"strings"
 
 	"github.com/spf13/cobra"
 
+	"packhouse/cmd/packhouse/cli"
+	"packhouse/cmd/packhouse/deployment"
+	"packhouse/cmd/packhouse/setupcmd"
 	"packhouse/finding"
 	"packhouse/server/admin"
 	"packhouse/server/config"
@@ -30,7 +30,7 @@ type uninstallOptions struct {
 }
 
 // newUninstall returns the command that removes an installation.
-func newUninstall(a *app) *cobra.Command {
+func newUninstall(a *cli.App) *cobra.Command {
 	var o uninstallOptions
 	cmd := &cobra.Command{
 		Use:   "uninstall",
@@ -41,9 +41,9 @@ content of a bucket, content that is older than the installation or belongs to a
 ACME directory with their private keys. Stop the server first. With --dry-run, uninstall exits with 3 if there is
 something to remove.`,
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return a.uninstall(cmd.Context(), o) },
+		RunE: func(cmd *cobra.Command, _ []string) error { return runUninstall(cmd.Context(), a, o) },
 	}
-	a.addDir(cmd, &o.dir)
+	a.AddDir(cmd, &o.dir)
 	cmd.Flags().BoolVar(&o.data, "data", false, "also remove packs and images, which cannot be undone")
 	cmd.Flags().
 		BoolVar(&o.keepCA, "keep-ca-key", false, "keep the private CA's key and certificate, so that clients trust a later installation in DIR")
@@ -53,14 +53,14 @@ something to remove.`,
 	return cmd
 }
 
-func (a *app) uninstall(ctx context.Context, o uninstallOptions) error {
-	installed, lock, err := a.toReview(ctx, o.dir, o.dryRun)
+func runUninstall(ctx context.Context, a *cli.App, o uninstallOptions) error {
+	installed, lock, err := deployment.ToReview(ctx, a, o.dir, o.dryRun)
 	if err != nil {
 		return err
 	}
 	defer lock.Release()
 	if !installed.Exists() && installed.Backup.IsZero() {
-		return withHint(fmt.Errorf("no installation in %s", installed.Dir), "--dir names another directory")
+		return cli.WithHint(fmt.Errorf("no installation in %s", installed.Dir), "--dir names another directory")
 	}
 	if !installed.Supervised() { // systemd stops its own
 		if err := stopped(ctx, installed); err != nil {
@@ -75,8 +75,8 @@ func (a *app) uninstall(ctx context.Context, o uninstallOptions) error {
 	}
 	trees, remainders := installation.StoreTrees(installed.Config), plan.Remainders(installed.Config)
 	if o.data && installed.Config != nil && installed.Config.Storage.Driver == config.S3 {
-		return usageError(
-			withHint(
+		return cli.UsageError(
+			cli.WithHint(
 				fmt.Errorf(
 					"the packs and images are in the bucket %s, which --data does not empty: other servers may use it",
 					installed.Config.Storage.S3.Bucket,
@@ -96,19 +96,19 @@ func (a *app) uninstall(ctx context.Context, o uninstallOptions) error {
 			return err
 		}
 	}
-	a.showPlan(planned)
+	setupcmd.ShowPlan(a, planned)
 	for _, tree := range trees {
 		if o.data {
-			fmt.Fprintf(a.stdout, "%-7s %s\n        packs and images\n", setup.Remove, tree)
+			fmt.Fprintf(a.Stdout, "%-7s %s\n        packs and images\n", setup.Remove, tree)
 		} else {
-			fmt.Fprintf(a.stdout, "%-7s %s\n        packs and images; --data removes them\n", setup.Keep, tree)
+			fmt.Fprintf(a.Stdout, "%-7s %s\n        packs and images; --data removes them\n", setup.Keep, tree)
 		}
 	}
 	for _, r := range remainders {
-		fmt.Fprintf(a.stdout, "%-7s %s\n        %s; %s\n", setup.Keep, r.Where, r.What, r.Remedy)
+		fmt.Fprintf(a.Stdout, "%-7s %s\n        %s; %s\n", setup.Keep, r.Where, r.What, r.Remedy)
 	}
 	if o.dryRun {
-		return silent(exitPending)
+		return cli.Silent(cli.ExitPending)
 	}
 	question := "remove this installation?"
 	if o.data && len(trees) > 0 {
@@ -117,39 +117,39 @@ func (a *app) uninstall(ctx context.Context, o uninstallOptions) error {
 	if !o.yes {
 		lock.Release() // users may take long to answer; applying compares again
 	}
-	if err := a.confirm(o.yes, question); err != nil {
+	if err := a.Confirm(o.yes, question); err != nil {
 		return err
 	}
-	if !o.yes && !o.keepCA && plan.HasCAKey(installed) && a.asks(installation.KeepCAKeyQuestion) {
+	if !o.yes && !o.keepCA && plan.HasCAKey(installed) && a.Asks(installation.KeepCAKeyQuestion) {
 		planned.KeepCA()
 	}
 	if !lock.Held() {
-		if lock, err = a.hold(ctx, installed.Dir); err != nil {
+		if lock, err = a.Hold(ctx, installed.Dir); err != nil {
 			return err
 		}
 		defer lock.Release()
 	}
-	if _, err := applyPlan(ctx, planned, lock, nil); err != nil {
+	if _, err := deployment.ApplyPlan(ctx, planned, lock, nil); err != nil {
 		return err
 	}
 	if o.data {
 		if err := plan.RemoveStore(installed); err != nil {
-			return afterChange(err)
+			return deployment.AfterChange(err)
 		}
 		trees = nil
 	}
 	left, err := apply.Forget(installed.Dir, lock)
 	if err != nil {
-		return afterChange(err)
+		return deployment.AfterChange(err)
 	}
-	a.say("uninstalled")
+	a.Say("uninstalled")
 	for _, path := range append(left, trees...) {
 		if !slices.ContainsFunc(remainders, func(r plan.Remainder) bool { return r.Where == path }) {
-			a.say("stays: %s", path)
+			a.Say("stays: %s", path)
 		}
 	}
 	for _, r := range remainders {
-		a.say("stays: %s: %s", r.Where, r.What)
+		a.Say("stays: %s: %s", r.Where, r.What)
 	}
 	return nil
 }
@@ -158,7 +158,7 @@ func (a *app) uninstall(ctx context.Context, o uninstallOptions) error {
 func keptStore(err error) error {
 	if refusal, ok := errors.AsType[*finding.Error](err); ok && len(refusal.Findings) == 1 {
 		f := refusal.Findings[0]
-		return usageError(withHint(fmt.Errorf("remove content: %s", f.What), "%s", f.Remedy))
+		return cli.UsageError(cli.WithHint(fmt.Errorf("remove content: %s", f.What), "%s", f.Remedy))
 	}
 	return err
 }
@@ -169,7 +169,7 @@ func stopped(ctx context.Context, installed *installation.Installed) error {
 	if installed.Config == nil {
 		return nil
 	}
-	client, err := findServer(installed.Config, installed.Dir)
+	client, err := deployment.FindServer(installed.Config, installed.Dir)
 	switch {
 	case errors.Is(err, admin.ErrNotRunning):
 		return nil
@@ -181,15 +181,8 @@ func stopped(ctx context.Context, installed *installation.Installed) error {
 	if err != nil {
 		return fmt.Errorf("query the running server: %w", err)
 	}
-	return withHint(
+	return cli.WithHint(
 		fmt.Errorf("a server runs on this installation (pid %d)", status.PID),
 		"stop it first: kill %d, or systemctl stop packhouse where that started it", status.PID,
 	)
-}
-
-// readYes reads one line and reports whether it means yes.
-func readYes(r io.Reader) bool {
-	line, _ := bufio.NewReader(r).ReadString('\n')
-	answer := strings.ToLower(strings.TrimSpace(line))
-	return answer == "y" || answer == "yes"
 }

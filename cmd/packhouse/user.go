@@ -13,8 +13,9 @@ import (
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
+	"packhouse/cmd/packhouse/cli"
+	"packhouse/cmd/packhouse/deployment"
 	"packhouse/server/auth/htpasswd"
 	"packhouse/setup"
 	"packhouse/setup/answer"
@@ -24,7 +25,7 @@ import (
 )
 
 // newUser returns the commands that manage users.
-func newUser(a *app) *cobra.Command {
+func newUser(a *cli.App) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "user",
 		Short: "Add, change, remove and list users",
@@ -47,7 +48,7 @@ func (o *passwordOptions) add(cmd *cobra.Command) {
 	cmd.MarkFlagsMutuallyExclusive("password-file", "password-stdin")
 }
 
-func newUserAdd(a *app) *cobra.Command {
+func newUserAdd(a *cli.App) *cobra.Command {
 	var (
 		dir, role       string
 		existOK, asJSON bool
@@ -67,20 +68,20 @@ scripts can run the command again. The last line of output is "changed" or "unch
   packhouse user add ci --role writer --password-file /run/secrets/ci --exist-ok --json`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := validUser(args[0], role, "--role"); err != nil {
+			if err := deployment.ValidUser(args[0], role, "--role"); err != nil {
 				return err
 			}
-			c := change{
-				dir: dir, json: asJSON, flags: cmd.Flags(), show: a.interactive() && !asJSON, answers: answer.Values{"user": {args[0] + ":" + role}},
-				user: args[0], ask: func() ([]byte, error) { return a.password(args[0], password, true) },
+			c := deployment.Change{
+				Dir: dir, Json: asJSON, Flags: cmd.Flags(), Show: a.Interactive() && !asJSON, Answers: answer.Values{"user": {args[0] + ":" + role}},
+				User: args[0], Ask: func() ([]byte, error) { return passwordOf(a, args[0], password, true) },
 			}
 			rolesOnly := cmd.Flags().Changed("role")
-			c.decide = func(installed *installation.Installed, c *change, before bool) (string, error) {
+			c.Decide = func(installed *installation.Installed, c *deployment.Change, before bool) (string, error) {
 				switch {
 				case !hasUser(installed, args[0]):
 					return "", nil
 				case !existOK:
-					return "", withHint(
+					return "", cli.WithHint(
 						fmt.Errorf("user %q already exists", args[0]),
 						"packhouse user passwd %[1]s changes the password, packhouse user role %[1]s ROLE the role",
 						args[0],
@@ -88,30 +89,25 @@ scripts can run the command again. The last line of output is "changed" or "unch
 				case !rolesOnly:
 					return fmt.Sprintf("user %s already exists", args[0]), nil
 				}
-				c.passwords = nil
+				c.Passwords = nil
 				if before {
-					c.ask = noPassword
+					c.Ask = noPassword
 				}
 				return "", nil
 			}
-			_, err := a.apply(cmd.Context(), c)
+			_, err := deployment.ApplyChange(cmd.Context(), a, c)
 			return err
 		},
 	}
-	a.addDir(cmd, &dir)
+	a.AddDir(cmd, &dir)
 	cmd.Flags().StringVar(&role, "role", string(setup.Reader), "`ROLE` of the user: reader, writer or admin")
 	cmd.Flags().BoolVar(&existOK, "exist-ok", false, "succeed if the user already exists; keep the password")
-	addJSON(cmd, &asJSON)
+	deployment.AddJSON(cmd, &asJSON)
 	password.add(cmd)
 	return cmd
 }
 
-// addJSON adds the flag that prints the result of a change as JSON.
-func addJSON(cmd *cobra.Command, asJSON *bool) {
-	cmd.Flags().BoolVar(asJSON, "json", false, "print the result as JSON: changed, files, changes")
-}
-
-func newUserPasswd(a *app) *cobra.Command {
+func newUserPasswd(a *cli.App) *cobra.Command {
 	var (
 		dir      string
 		asJSON   bool
@@ -125,12 +121,12 @@ func newUserPasswd(a *app) *cobra.Command {
 already has this password, nothing changes. The last line of output is "changed" or "unchanged".`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			_, err := a.apply(cmd.Context(), change{
-				dir: dir, json: asJSON, flags: cmd.Flags(), answers: answer.Values{"user": {args[0]}},
-				user: args[0], ask: func() ([]byte, error) { return a.password(args[0], password, false) },
-				decide: func(installed *installation.Installed, c *change, before bool) (string, error) {
+			_, err := deployment.ApplyChange(cmd.Context(), a, deployment.Change{
+				Dir: dir, Json: asJSON, Flags: cmd.Flags(), Answers: answer.Values{"user": {args[0]}},
+				User: args[0], Ask: func() ([]byte, error) { return passwordOf(a, args[0], password, false) },
+				Decide: func(installed *installation.Installed, c *deployment.Change, before bool) (string, error) {
 					user, err := knownUser(installed, args[0])
-					if err == nil && !before && user.HasPassword(c.secret) {
+					if err == nil && !before && user.HasPassword(c.Secret) {
 						return fmt.Sprintf("user %s already has this password", args[0]), nil
 					}
 					return "", err
@@ -139,13 +135,13 @@ already has this password, nothing changes. The last line of output is "changed"
 			return err
 		},
 	}
-	a.addDir(cmd, &dir)
-	addJSON(cmd, &asJSON)
+	a.AddDir(cmd, &dir)
+	deployment.AddJSON(cmd, &asJSON)
 	password.add(cmd)
 	return cmd
 }
 
-func newUserRole(a *app) *cobra.Command {
+func newUserRole(a *cli.App) *cobra.Command {
 	var (
 		dir    string
 		asJSON bool
@@ -157,24 +153,24 @@ func newUserRole(a *app) *cobra.Command {
 "changed" or "unchanged".`,
 		Args: cobra.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			_, err := a.apply(cmd.Context(), change{
-				dir: dir, answers: answer.Values{"user": {args[0] + ":" + args[1]}}, json: asJSON, flags: cmd.Flags(),
-				decide: func(installed *installation.Installed, _ *change, _ bool) (string, error) {
+			_, err := deployment.ApplyChange(cmd.Context(), a, deployment.Change{
+				Dir: dir, Answers: answer.Values{"user": {args[0] + ":" + args[1]}}, Json: asJSON, Flags: cmd.Flags(),
+				Decide: func(installed *installation.Installed, _ *deployment.Change, _ bool) (string, error) {
 					if _, err := knownUser(installed, args[0]); err != nil {
 						return "", err
 					}
-					return "", validUser(args[0], args[1], "ROLE")
+					return "", deployment.ValidUser(args[0], args[1], "ROLE")
 				},
 			})
 			return err
 		},
 	}
-	a.addDir(cmd, &dir)
-	addJSON(cmd, &asJSON)
+	a.AddDir(cmd, &dir)
+	deployment.AddJSON(cmd, &asJSON)
 	return cmd
 }
 
-func newUserRemove(a *app) *cobra.Command {
+func newUserRemove(a *cli.App) *cobra.Command {
 	var (
 		dir               string
 		missingOK, asJSON bool
@@ -188,9 +184,9 @@ func newUserRemove(a *app) *cobra.Command {
 command again. The last line of output is "changed" or "unchanged".`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			_, err := a.apply(cmd.Context(), change{
-				dir: dir, answers: answer.Values{"remove-user": {args[0]}}, json: asJSON, flags: cmd.Flags(),
-				decide: func(installed *installation.Installed, _ *change, _ bool) (string, error) {
+			_, err := deployment.ApplyChange(cmd.Context(), a, deployment.Change{
+				Dir: dir, Answers: answer.Values{"remove-user": {args[0]}}, Json: asJSON, Flags: cmd.Flags(),
+				Decide: func(installed *installation.Installed, _ *deployment.Change, _ bool) (string, error) {
 					if missingOK && !hasUser(installed, args[0]) {
 						return fmt.Sprintf("user %s does not exist", args[0]), nil
 					}
@@ -201,9 +197,9 @@ command again. The last line of output is "changed" or "unchanged".`,
 			return err
 		},
 	}
-	a.addDir(cmd, &dir)
+	a.AddDir(cmd, &dir)
 	cmd.Flags().BoolVar(&missingOK, "ignore-not-found", false, "succeed if the user does not exist")
-	addJSON(cmd, &asJSON)
+	deployment.AddJSON(cmd, &asJSON)
 	return cmd
 }
 
@@ -246,7 +242,7 @@ func (r userRow) String() string {
 	return strings.Join(rights, ", ")
 }
 
-func newUserList(a *app) *cobra.Command {
+func newUserList(a *cli.App) *cobra.Command {
 	var (
 		dir    string
 		asJSON bool
@@ -259,13 +255,13 @@ func newUserList(a *app) *cobra.Command {
 roles is "none", and the roles that rules give in some repositories follow.`,
 		Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
-			installed, err := a.installation(dir)
+			installed, err := a.Installation(dir)
 			if err != nil {
 				return err
 			}
 			for _, d := range installed.Drift {
 				if d.Path == installation.HtpasswdFile && d.What == "missing" {
-					a.warn("%s: no such file; %s", filepath.Join(installed.Dir, d.Path), repairHint(installed.Dir))
+					a.Warn("%s: no such file; %s", filepath.Join(installed.Dir, d.Path), cli.RepairHint(installed.Dir))
 				}
 			}
 			rows := make([]userRow, 0, len(installed.Users))
@@ -273,16 +269,16 @@ roles is "none", and the roles that rules give in some repositories follow.`,
 				rows = append(rows, rowOf(installed, u))
 			}
 			if asJSON {
-				return a.printJSON(rows)
+				return a.PrintJSON(rows)
 			}
-			table := tabwriter.NewWriter(a.stdout, 0, 8, 2, ' ', 0)
+			table := tabwriter.NewWriter(a.Stdout, 0, 8, 2, ' ', 0)
 			for _, u := range rows {
 				fmt.Fprintf(table, "%s\t%s\n", u.Name, u)
 			}
 			return table.Flush()
 		},
 	}
-	a.addDir(cmd, &dir)
+	a.AddDir(cmd, &dir)
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
 }
@@ -298,15 +294,15 @@ func knownUser(installed *installation.Installed, name string) (setup.User, erro
 			return u, nil
 		}
 	}
-	return setup.User{}, withHint(fmt.Errorf("no user %q", name), "packhouse user list shows the users")
+	return setup.User{}, cli.WithHint(fmt.Errorf("no user %q", name), "packhouse user list shows the users")
 }
 
 // noPassword is used for a user who keeps the password.
 func noPassword() ([]byte, error) { return nil, nil }
 
-// password returns a user's password from the flags or the terminal. It is empty if generate is set
+// passwordOf returns a user's password from the flags or the terminal. It is empty if generate is set
 // and a password is to be generated.
-func (a *app) password(name string, o passwordOptions, generate bool) ([]byte, error) {
+func passwordOf(a *cli.App, name string, o passwordOptions, generate bool) ([]byte, error) {
 	var (
 		password []byte
 		source   string // names the flag; empty: the terminal
@@ -322,16 +318,16 @@ func (a *app) password(name string, o passwordOptions, generate bool) ([]byte, e
 			return nil, fmt.Errorf("read password: %w", err)
 		}
 		source = "--password-file: " + path + ": "
-		password = firstLine(password)
+		password = cli.FirstLine(password)
 	case o.stdin:
 		source = "--password-stdin: "
-		line, err := bufio.NewReader(a.stdin).ReadBytes('\n')
+		line, err := bufio.NewReader(a.Stdin).ReadBytes('\n')
 		if err != nil && !errors.Is(err, io.EOF) {
 			return nil, fmt.Errorf("read password: %w", err)
 		}
-		password = firstLine(line)
-	case a.interactive():
-		if password, err = a.askPassword(name, generate); err != nil {
+		password = cli.FirstLine(line)
+	case a.Interactive():
+		if password, err = askPassword(a, name, generate); err != nil {
 			return nil, err
 		}
 		if len(password) == 0 && generate {
@@ -340,42 +336,28 @@ func (a *app) password(name string, o passwordOptions, generate bool) ([]byte, e
 	case generate:
 		return nil, nil
 	default:
-		return nil, usageError(errors.New("no password given: use --password-file or --password-stdin"))
+		return nil, cli.UsageError(errors.New("no password given: use --password-file or --password-stdin"))
 	}
 	if err := htpasswd.ValidatePassword(name, password); err != nil {
-		return nil, usageError(
-			withHint(fmt.Errorf("%s%w", source, err), "choose a password of 1 to 72 bytes that only you know"),
+		return nil, cli.UsageError(
+			cli.WithHint(fmt.Errorf("%s%w", source, err), "choose a password of 1 to 72 bytes that only you know"),
 		)
 	}
 	return password, nil
 }
 
-// passwordLine returns a password in setup's format, NAME:PASSWORD, or nil if there is none.
-func passwordLine(name string, password []byte) io.Reader {
-	if len(password) == 0 {
-		return nil
-	}
-	return strings.NewReader(name + ":" + string(password) + "\n")
-}
-
-// firstLine returns the first line of data without its line ending.
-func firstLine(data []byte) []byte {
-	line, _, _ := bytes.Cut(data, []byte("\n"))
-	return bytes.TrimSuffix(line, []byte("\r"))
-}
-
 // askPassword asks for a password twice, without echo.
-func (a *app) askPassword(name string, generate bool) ([]byte, error) {
+func askPassword(a *cli.App, name string, generate bool) ([]byte, error) {
 	prompt := fmt.Sprintf("new password of %s: ", name)
 	if generate {
 		prompt = fmt.Sprintf("password of %s (empty: generate one): ", name)
 	}
-	defer echo.Off(int(a.stdin.Fd()))()
-	first, err := a.readPassword(prompt)
+	defer echo.Off(int(a.Stdin.Fd()))()
+	first, err := cli.ReadPassword(a, prompt)
 	if err != nil || len(first) == 0 {
 		return nil, err
 	}
-	second, err := a.readPassword("repeat the password: ")
+	second, err := cli.ReadPassword(a, "repeat the password: ")
 	if err != nil {
 		return nil, err
 	}
@@ -383,17 +365,4 @@ func (a *app) askPassword(name string, generate bool) ([]byte, error) {
 		return nil, errors.New("the passwords do not match")
 	}
 	return first, nil
-}
-
-// readPassword asks for a password without echo. It disables the echo before it prints the prompt,
-// so that an immediate answer is not shown either.
-func (a *app) readPassword(prompt string) ([]byte, error) {
-	defer echo.Off(int(a.stdin.Fd()))()
-	fmt.Fprint(a.stderr, prompt)
-	defer fmt.Fprintln(a.stderr)
-	password, err := term.ReadPassword(int(a.stdin.Fd()))
-	if err != nil {
-		return nil, fmt.Errorf("read password: %w", err)
-	}
-	return password, nil
 }

@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"packhouse/certgen"
+	"packhouse/cmd/packhouse/cli"
+	"packhouse/cmd/packhouse/porttest"
 	"packhouse/server/auth/htpasswd"
 )
 
@@ -134,7 +136,7 @@ func TestVendorDocuments(t *testing.T) {
 				}
 				args = append(args, file)
 			}
-			addr := freeAddress(t)
+			addr := porttest.Free(t)
 			env := []string{"HOME=" + dir, "RUNTIME_DIRECTORY=" + dir, "REGISTRY_HTTP_ADDR=" + addr}
 			for _, line := range tc.env {
 				env = append(env, strings.ReplaceAll(line, "$D", dir))
@@ -237,13 +239,13 @@ func serveFor(t *testing.T, env, args []string, addr string) {
 		t.Fatal(err)
 	}
 	said := &words{}
-	a := &app{stdin: null, stdout: io.Discard, stderr: said, env: env, now: time.Now}
+	a := &cli.App{Stdin: null, Stdout: io.Discard, Stderr: said, Env: env, Now: time.Now}
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan int, 1)
 	go func() { ended <- run(ctx, a, args) }()
 	t.Cleanup(func() {
 		cancel()
-		if code := <-ended; code != exitOK {
+		if code := <-ended; code != cli.ExitOK {
 			t.Errorf("ended with %d:\n%s", code, said)
 		}
 		_ = null.Close()
@@ -305,9 +307,9 @@ func TestMisspeltCommand(t *testing.T) {
 		"nonsense":         "hint: packhouse --help lists the commands",
 	} {
 		said := &words{}
-		a := &app{stdin: os.Stdin, stdout: io.Discard, stderr: said, env: []string{"HOME=/"}, now: time.Now}
+		a := &cli.App{Stdin: os.Stdin, Stdout: io.Discard, Stderr: said, Env: []string{"HOME=/"}, Now: time.Now}
 		code := run(t.Context(), a, strings.Fields(line))
-		if got := strings.ReplaceAll(said.String(), self, "packhouse"); code != exitUsage || !strings.Contains(got, want) {
+		if got := strings.ReplaceAll(said.String(), self, "packhouse"); code != cli.ExitUsage || !strings.Contains(got, want) {
 			t.Errorf("%s: %d, %q", line, code, got)
 		}
 	}

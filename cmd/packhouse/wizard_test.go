@@ -13,6 +13,8 @@ import (
 	"syscall"
 	"testing"
 
+	"packhouse/cmd/packhouse/cli"
+	"packhouse/cmd/packhouse/porttest"
 	"packhouse/setup/installation"
 	"packhouse/tui/ttytest"
 )
@@ -46,7 +48,7 @@ var steps = []string{"Under which name", "By which other names", "At which addre
 func TestWizardInstalls(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "D")
-	c := openConsole(t, 100, 30, "setup", "--dir", dir, "--hostname", "localhost", "--addr", freeAddress(t), "--storage-path", dir+"/data")
+	c := openConsole(t, 100, 30, "setup", "--dir", dir, "--hostname", "localhost", "--addr", porttest.Free(t), "--storage-path", dir+"/data")
 	for _, step := range steps {
 		c.Wants(step)
 		c.Keys(enter)
@@ -76,7 +78,7 @@ func TestWizardInstalls(t *testing.T) {
 	c.Keys("p" + enter)
 	c.Wants("the server runs until ctrl+c")
 	c.Keys(ctrlC)
-	c.Ends(exitOK)
+	c.Ends(cli.ExitOK)
 	if !strings.Contains(c.Text(), "packhouse serve "+dir) {
 		t.Errorf("the card is not left on the normal screen:\n%s", c.Text())
 	}
@@ -100,14 +102,14 @@ func TestWizardLeavesNothingBehind(t *testing.T) {
 		t.Run(step, func(t *testing.T) {
 			t.Parallel()
 			dir := filepath.Join(t.TempDir(), "D")
-			c := openConsole(t, 80, 24, "setup", "--dir", dir, "--hostname", "localhost", "--addr", freeAddress(t), "--storage-path", dir+"/data")
+			c := openConsole(t, 80, 24, "setup", "--dir", dir, "--hostname", "localhost", "--addr", porttest.Free(t), "--storage-path", dir+"/data")
 			for _, before := range steps[:i] {
 				c.Wants(before)
 				c.Keys(enter)
 			}
 			c.Wants(step)
 			c.Keys(ctrlC)
-			c.Ends(exitInterrupted)
+			c.Ends(cli.ExitInterrupted)
 			if _, err := os.Stat(dir); !os.IsNotExist(err) {
 				t.Errorf("something was written: %v", err)
 			}
@@ -117,7 +119,7 @@ func TestWizardLeavesNothingBehind(t *testing.T) {
 
 func TestWizardEndsOnSignals(t *testing.T) {
 	t.Parallel()
-	for signal, code := range map[syscall.Signal]int{syscall.SIGTERM: exitTerminated, syscall.SIGHUP: exitHangup} {
+	for signal, code := range map[syscall.Signal]int{syscall.SIGTERM: cli.ExitTerminated, syscall.SIGHUP: cli.ExitHangup} {
 		t.Run(signal.String(), func(t *testing.T) {
 			t.Parallel()
 			dir := filepath.Join(t.TempDir(), "D")
@@ -135,7 +137,7 @@ func TestWizardEndsOnSignals(t *testing.T) {
 func TestWizardGoesBackWithoutLosingAnswers(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "D")
-	c := openConsole(t, 80, 24, "setup", "--dir", dir, "--addr", freeAddress(t), "--storage-path", dir+"/data")
+	c := openConsole(t, 80, 24, "setup", "--dir", dir, "--addr", porttest.Free(t), "--storage-path", dir+"/data")
 	c.Wants(steps[0])
 	c.Keys(strings.Repeat("\x7f", 80) + "localhost" + enter)
 	c.Wants(steps[1])
@@ -147,7 +149,7 @@ func TestWizardGoesBackWithoutLosingAnswers(t *testing.T) {
 	c.Wants(steps[0])
 	c.Wants("› localhost")
 	c.Keys(ctrlC)
-	c.Ends(exitInterrupted)
+	c.Ends(cli.ExitInterrupted)
 	if want := "packhouse setup --dir " + dir + " --hostname localhost "; !strings.Contains(c.Written(), want) { // and after the screen is given back
 		t.Errorf("%q is not left on the normal screen:\n%s", want, c.Text())
 	}
@@ -157,7 +159,7 @@ func TestWizardGoesBackWithoutLosingAnswers(t *testing.T) {
 func TestMuteTerminal(t *testing.T) {
 	t.Parallel()
 	c := openConsole(t, 80, 24, "version")
-	c.Ends(exitOK)
+	c.Ends(cli.ExitOK)
 	if want := fmt.Sprintf("packhouse %s\r\n", version); c.Written() != want {
 		t.Errorf("the terminal got %q, want %q", c.Written(), want)
 	}
@@ -167,14 +169,14 @@ func TestMuteTerminal(t *testing.T) {
 func TestWizardKeepsPasswordsNobodyLookedAt(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "D")
-	c := openConsole(t, 100, 30, "setup", "--dir", dir, "--hostname", "localhost", "--addr", freeAddress(t), "--storage-path", dir+"/data")
+	c := openConsole(t, 100, 30, "setup", "--dir", dir, "--hostname", "localhost", "--addr", porttest.Free(t), "--storage-path", dir+"/data")
 	for _, step := range append(slices.Clone(steps), "In which directory", "How should the server run", "This is what will be written") {
 		c.Wants(step)
 		c.Keys(enter)
 	}
 	c.Wants("15 of 15 checks passed")
 	c.Keys(ctrlC)
-	c.Ends(exitInterrupted)
+	c.Ends(cli.ExitInterrupted)
 	path := filepath.Join(dir, installation.PasswordsFile)
 	info, err := os.Stat(path)
 	if err != nil {
@@ -188,5 +190,5 @@ func TestWizardKeepsPasswordsNobodyLookedAt(t *testing.T) {
 		t.Errorf("the password is %d bytes long, and on the screen is %v", len(password), strings.Contains(c.Written(), password))
 	}
 	again := openConsole(t, 100, 30, "setup", "--dir", dir, "--dry-run")
-	again.Ends(exitOK)
+	again.Ends(cli.ExitOK)
 }

@@ -1,0 +1,167 @@
+package certcmd
+
+import (
+	"errors"
+	"fmt"
+	"path/filepath"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"packhouse/cmd/packhouse/cli"
+	"packhouse/cmd/packhouse/clienttrust"
+	"packhouse/cmd/packhouse/deployment"
+	"packhouse/setup/answer"
+	"packhouse/setup/installation"
+)
+
+type rotateOptions struct {
+	dir           string
+	names, drop   []string
+	keyType, days string
+	subject       string
+	permit        []string
+	newKey, newCA bool
+	dropOldCA     bool
+	caKey         string
+	moveCAKey     string
+	expiresIn     int // days; 0: always rotate
+	json          bool
+}
+
+func newCertRotate(a *cli.App) *cobra.Command {
+	var o rotateOptions
+	cmd := &cobra.Command{
+		Use:   "rotate",
+		Short: "Issue a new certificate, for the same names or others",
+		Long: `Issue a new certificate, signed by the same CA, so that clients need no new trust. Names and key stay unless
+flags change them. A running server uses the new certificate at once and drops no connection.
+
+With --new-ca, packhouse also creates a new CA, which signs the new certificate. ca.crt then holds the new and
+the old CA: hand it out to every client. When every client has it, --drop-old-ca removes the old CA.
+
+Finally, packhouse verifies the certificate under each of its names, as a client that trusts ca.crt alone does,
+and checks what the running server serves.
+
+With --expires-in, a certificate that is valid for more than that many days stays, so that scripts can run the
+command daily. The last line of output is "changed" or "unchanged".`,
+		Example: `  packhouse cert rotate
+  packhouse cert rotate --san registry.internal --no-san 192.0.2.17
+  packhouse cert rotate --ca-key /media/safe/ca.key
+  packhouse cert rotate --expires-in 30 --json`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if o.expiresIn < 0 {
+				return cli.UsageError(fmt.Errorf("--expires-in: %d is not a number of days", o.expiresIn))
+			}
+			if o.caKey != "" && o.moveCAKey != "" {
+				return cli.UsageError(
+					errors.New("--ca-key and --move-ca-key exclude each other: the key is not in the installation"),
+				)
+			}
+			if o.newCA && o.dropOldCA {
+				return cli.UsageError(
+					errors.New("--new-ca and --drop-old-ca: one at a time, with every client moved over in between"),
+				)
+			}
+			if err := VerifyKeyTarget(o.moveCAKey); err != nil {
+				return err
+			}
+			decide := func(installed *installation.Installed, _ *deployment.Change, _ bool) (string, error) {
+				if err := rotatable(installed); err != nil {
+					return "", err
+				}
+				if left := daysLeft(installed, a.Now()); o.expiresIn > 0 && left > o.expiresIn {
+					return fmt.Sprintf("the certificate is valid for %d more days", left), nil
+				}
+				return "", nil
+			}
+			changed, err := deployment.ApplyChange(
+				cmd.Context(), a,
+				deployment.Change{Dir: o.dir, Answers: o.answers(), Decide: decide, Json: o.json, Flags: cmd.Flags()},
+			)
+			if err != nil || !changed {
+				return err
+			}
+			if err := clienttrust.Prove(cmd.Context(), a, o.dir); err != nil {
+				return deployment.AfterChange(err)
+			}
+			if o.moveCAKey != "" {
+				return deployment.AfterChange(MoveCAKey(cmd.Context(), a, o.dir, o.moveCAKey))
+			}
+			dir, err := filepath.Abs(o.dir)
+			if err == nil {
+				adviseCAKey(a, dir)
+			}
+			return err
+		},
+	}
+	a.AddDir(cmd, &o.dir)
+	f := cmd.Flags()
+	f.StringArrayVar(&o.names, "san", nil, "add `NAME_OR_IP` to the certificate")
+	f.StringArrayVar(&o.drop, "no-san", nil, "remove `NAME_OR_IP` from the certificate")
+	f.StringVar(&o.days, "cert-days", "", "validity of the certificate in days, `N`")
+	f.StringVar(&o.keyType, "key-type", "", "`TYPE` of a new key: ecdsa-p256, rsa-2048 or rsa-4096")
+	f.StringVar(&o.subject, "subject", "", "`SUBJECT` of the certificate: C=,ST=,L=,O=,OU=")
+	f.BoolVar(&o.newKey, "new-key", false, "also generate a new key")
+	f.BoolVar(&o.newCA, "new-ca", false, "also create a new CA, which every client must trust")
+	f.StringArrayVar(
+		&o.permit, "ca-permit", nil,
+		"with --new-ca: limit the CA to names below or addresses in `NAME_OR_CIDR` (default the limits of the old CA)",
+	)
+	f.BoolVar(&o.dropOldCA, "drop-old-ca", false, "after --new-ca: remove the old CA from ca.crt")
+	f.StringVar(&o.caKey, "ca-key", "", "`FILE` with the CA's key, if you keep it elsewhere")
+	f.StringVar(&o.moveCAKey, "move-ca-key", "", "afterwards, move the CA's key to `FILE`, a new file")
+	f.IntVar(&o.expiresIn, "expires-in", 0, "rotate only if the certificate expires within `DAYS` days")
+	deployment.AddJSON(cmd, &o.json)
+	return cmd
+}
+
+// answers returns the options as answers of setup.
+func (o rotateOptions) answers() answer.Values {
+	answers := answer.Values{"rotate-cert": {"true"}}
+	for name, set := range map[string]bool{"new-key": o.newKey, "new-ca": o.newCA, "drop-old-ca": o.dropOldCA} {
+		if set {
+			answers[name] = []string{"true"}
+		}
+	}
+	for name, value := range map[string]string{"cert-days": o.days, "key-type": o.keyType, "subject": o.subject, "ca-key": o.caKey} {
+		if value != "" {
+			answers[name] = []string{value}
+		}
+	}
+	for name, values := range map[string][]string{"san": o.names, "no-san": o.drop, "ca-permit": o.permit} {
+		if len(values) > 0 {
+			answers[name] = values
+		}
+	}
+	return answers
+}
+
+// daysLeft returns the number of whole days until the certificate of an installation expires, or 0
+// without one.
+func daysLeft(in *installation.Installed, now time.Time) int {
+	if in.Cert == nil || len(in.Cert.Chain) == 0 {
+		return 0
+	}
+	return int(in.Cert.Chain[0].NotAfter.Sub(now).Hours() / 24)
+}
+
+// rotatable returns an error if setup did not issue the certificate of an installation.
+func rotatable(in *installation.Installed) error {
+	switch {
+	case deployment.OrdersCertificates(in):
+		return cli.WithHint(
+			errors.New("the server orders its certificates itself and renews them in time"),
+			"packhouse cert show reports the state",
+		)
+	case in.Config.HTTP.TLS.Certificate == "":
+		return clienttrust.NoCertificate(in)
+	case in.Config.HTTP.TLS.Certificate != in.Dir+"/"+installation.CertFile:
+		return cli.WithHint(
+			fmt.Errorf("the certificate %s was not made here", in.Config.HTTP.TLS.Certificate),
+			"replace the file, and the server loads it automatically; packhouse setup --tls private-ca creates one here",
+		)
+	}
+	return nil
+}

@@ -1,0 +1,45 @@
+package cli
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+
+	"packhouse/printable"
+	"packhouse/server/config"
+)
+
+// NameOf returns the path of a configuration for display.
+func NameOf(f config.Found) string {
+	if f.Path == "" {
+		return "the built-in default"
+	}
+	return f.Path
+}
+
+// LoadConfig loads a configuration as serve does: the file, or the vendor's default if path is
+// empty, then the environment variables.
+func (a *App) LoadConfig(path string) (*config.Loaded, error) {
+	return config.Load(config.Source{Path: path, Env: a.Env})
+}
+
+// PrintJSON prints a result as JSON. It escapes terminal control characters.
+func (a *App) PrintJSON(v any) error {
+	var text bytes.Buffer
+	encoder := json.NewEncoder(&text)
+	encoder.SetIndent("", "  ")
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(v); err != nil {
+		return err
+	}
+	_, err := a.Stdout.Write(printable.JSON(text.Bytes()))
+	return err
+}
+
+// ConfigProblems converts a load error to problems.
+func ConfigProblems(path string, err error) []config.Problem {
+	if problems, ok := errors.AsType[config.Problems](err); ok {
+		return problems
+	}
+	return []config.Problem{{Code: config.CodeRead, Severity: config.Error, File: path, What: err.Error()}}
+}

@@ -1,0 +1,61 @@
+package deployment
+
+import (
+	"fmt"
+	"os"
+	"strings"
+
+	"packhouse/cmd/packhouse/cli"
+	"packhouse/server/admin"
+	"packhouse/server/config"
+)
+
+// Codes of findings, besides those of configuration problems. They are stable.
+const (
+	FindingNotRunning     = "not-running"
+	FindingUnreachable    = "not-reachable"
+	FindingHealth         = "health" // followed by : and the code of /health
+	FindingFault          = "fault"
+	findingReloadPending  = "reload-pending"
+	findingRestartPending = "restart-pending"
+	FindingCertificate    = "certificate-ends"
+)
+
+// RemedyUnreachable is the remedy if the running server cannot be queried.
+const RemedyUnreachable = "run this as the user of the server, or as root"
+
+// RemedyNoAnswer is the remedy if the process behind the admin socket does not answer as a server does.
+const RemedyNoAnswer = "find the process that listens there (ss -xlp names it), read its log and restart it"
+
+// serverFindings returns what a running server reports about itself and needs attention, except
+// /health.
+func serverFindings(s *admin.Status) []config.Problem {
+	return append(FaultFindings(s), ReloadFindings(s)...)
+}
+
+// FaultFindings returns the faults that a running server reports, one for each line.
+func FaultFindings(s *admin.Status) []config.Problem {
+	var found []config.Problem
+	for _, fault := range s.Faults {
+		for line := range strings.Lines(fault) {
+			found = append(found, cli.FindingOf(FindingFault, strings.TrimSpace(line), ""))
+		}
+	}
+	return found
+}
+
+// ReloadFindings compares the configuration on disk with what a running server has loaded.
+func ReloadFindings(s *admin.Status) []config.Problem {
+	var found []config.Problem
+	loaded := s.StartedAt
+	if last := s.Reload; last != nil {
+		loaded = last.At
+		if len(last.NeedsRestart) > 0 {
+			found = append(found, cli.FindingOf(findingRestartPending, "changed settings need a restart: "+strings.Join(last.NeedsRestart, ", "), "restart the server"))
+		}
+	}
+	if info, err := os.Stat(s.Config); s.Config != "" && err == nil && info.ModTime().After(loaded) {
+		found = append(found, cli.FindingOf(findingReloadPending, fmt.Sprintf("%s was changed since the server loaded it", s.Config), "run packhouse reload"))
+	}
+	return found
+}

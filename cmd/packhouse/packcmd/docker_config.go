@@ -1,0 +1,111 @@
+package packcmd
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"oras.land/oras-go/v2/registry/remote/credentials"
+
+	"packhouse/cmd/packhouse/cli"
+	"packhouse/packs"
+	"packhouse/trust"
+)
+
+// helperPrefix is the prefix of the names of credential helpers.
+const helperPrefix = "docker-credential-"
+
+// helperLetters are the characters allowed in the name of a credential helper. A slash would select
+// a program below the current directory.
+const helperLetters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_."
+
+// dockerStore opens docker's credential store. It returns an error if another user can choose the
+// programs that it runs or the passwords that it returns.
+func dockerStore() (*credentials.DynamicStore, error) {
+	// The store reads the configuration only once, so verify its path first.
+	dir := os.Getenv("DOCKER_CONFIG")
+	if dir == "" {
+		home, err := os.UserHomeDir()
+		if err != nil {
+			return nil, cli.WithHint(fmt.Errorf("find docker's configuration: %w", err), "set DOCKER_CONFIG to a directory")
+		}
+		dir = filepath.Join(home, ".docker")
+	}
+	path := filepath.Join(dir, "config.json")
+	if err := trustedOwner(path, "set DOCKER_CONFIG to a directory of your own"); err != nil {
+		return nil, err
+	}
+	if err := verifyHelpers(path); err != nil {
+		return nil, err
+	}
+	store, err := credentials.NewStore(path, credentials.StoreOptions{AllowPlaintextPut: true, DetectDefaultNativeStore: true})
+	if err != nil {
+		return nil, cli.WithHint(fmt.Errorf("open docker's configuration: %w", err), "correct the file, or set DOCKER_CONFIG to another directory")
+	}
+	return store, nil
+}
+
+// trustedOwner returns an error if this user must not use a file with settings or passwords. Root
+// refuses a path that another user can write; other users refuse one that a third user owns.
+func trustedOwner(path, remedy string) error {
+	fault := trust.Unsafe(trust.Self().Check(path))
+	switch {
+	case fault == nil:
+		return nil
+	case os.Geteuid() == 0:
+		return cli.WithHint(fault, "%s, or set HOME to the home directory of root (sudo -H); to keep this path: %s", remedy, fault.Fix)
+	case fault.Foreign:
+		return cli.WithHint(fault, "%s", remedy)
+	}
+	return nil
+}
+
+// verifyHelpers returns an error if docker's configuration names a credential helper that is not
+// the plain name of a program in an absolute directory of PATH.
+func verifyHelpers(path string) error {
+	text, err := os.ReadFile(path) //nolint:gosec // its owner was verified
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("read docker's configuration: %w", err)
+	}
+	// A map, as in the store: the fields of a struct would match in any case.
+	var file map[string]json.RawMessage
+	var store string
+	var helpers map[string]string
+	_ = json.Unmarshal(text, &file) // the store reports invalid JSON
+	_ = json.Unmarshal(file["credsStore"], &store)
+	_ = json.Unmarshal(file["credHelpers"], &helpers)
+	if err := verifyHelper(store); err != nil {
+		return cli.WithHint(fmt.Errorf("credsStore in %s: %w", path, err), "correct or remove credsStore in %s", path)
+	}
+	for _, server := range slices.Sorted(maps.Keys(helpers)) {
+		if err := verifyHelper(helpers[server]); err != nil {
+			return cli.WithHint(fmt.Errorf("credHelpers in %s: %w", path, err), "correct or remove the entry of %s in %s", packs.Printable(server), path)
+		}
+	}
+	return nil
+}
+
+// verifyHelper verifies the name of one credential helper. An empty name means none.
+func verifyHelper(name string) error {
+	if strings.ContainsFunc(name, func(r rune) bool { return !strings.ContainsRune(helperLetters, r) }) {
+		return fmt.Errorf("%q is not a valid name of a credential helper: use letters, digits, '-', '_' and '.'", name)
+	}
+	if name == "" {
+		return nil
+	}
+	program, err := exec.LookPath(helperPrefix + name)
+	if errors.Is(err, exec.ErrDot) || err == nil && !filepath.IsAbs(program) {
+		return fmt.Errorf("run %s: PATH contains a relative directory, and the program is in it", helperPrefix+name)
+	}
+	return nil // a missing program is reported when it is needed
+}

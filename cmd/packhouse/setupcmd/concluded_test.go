@@ -1,0 +1,76 @@
+package setupcmd
+
+import (
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"packhouse/cmd/packhouse/cli"
+	"packhouse/setup/apply"
+	"packhouse/setup/check"
+	"packhouse/setup/installation"
+	"packhouse/setup/plan"
+	"packhouse/tui"
+)
+
+// TestConcluded verifies that the wizard exits with 1 only if nothing was written, and moves the CA's key only if no
+// check failed.
+func TestConcluded(t *testing.T) {
+	dir := t.TempDir()
+	key := filepath.Join(dir, filepath.FromSlash(installation.CAKeyFile))
+	if err := errors.Join(os.Mkdir(filepath.Dir(key), 0o700), os.WriteFile(key, []byte("key"), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	written := func(stage tui.Stage, status check.Status) tui.Outcome {
+		return tui.Outcome{
+			Stage: stage, Plan: &plan.Plan{Dir: dir}, Applied: &apply.Applied{},
+			Report: check.Report{Results: []check.Result{{Status: status}}},
+		}
+	}
+	for _, tc := range []struct {
+		name    string
+		outcome tui.Outcome
+		err     error
+		target  string
+		code    int
+		moved   bool
+	}{
+		{"nothing written", tui.Outcome{}, nil, "", cli.ExitFailed, false},
+		{"terminal lost before", tui.Outcome{}, io.ErrUnexpectedEOF, "", cli.ExitFailed, false},
+		{"terminal lost after", written(tui.Applied, check.Passed), io.ErrUnexpectedEOF, "", cli.ExitFindings, false},
+		{"not checked", written(tui.Applied, check.Passed), nil, "new.key", cli.ExitFindings, false},
+		{"check failed", written(tui.Proved, check.Failed), nil, "new.key", cli.ExitFindings, false},
+		{"key cannot be moved", written(tui.Proved, check.Passed), nil, "none/new.key", cli.ExitFindings, false},
+		{"proven", written(tui.Proved, check.Passed), nil, "new.key", cli.ExitOK, true},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			o := setupOptions{dir: dir}
+			if tc.target != "" {
+				o.moveCAKey = filepath.Join(t.TempDir(), tc.target)
+			}
+			a := &cli.App{Stdin: os.Stdin, Stdout: io.Discard, Stderr: io.Discard, Now: time.Now}
+			err := (&Run{App: a, o: o}).newAsked().concluded(tc.outcome, tc.err)
+			if code := codeOf(t, a, err); code != tc.code {
+				t.Errorf("exit code %d, want %d: %v", code, tc.code, err)
+			}
+			if tc.err != nil && !errors.Is(err, tc.err) {
+				t.Errorf("%v does not include %v", err, tc.err)
+			}
+			if _, err := os.Stat(o.moveCAKey); (err == nil) != tc.moved {
+				t.Errorf("the key is at its new place: %v, want %v", err == nil, tc.moved)
+			}
+		})
+	}
+}
+
+// codeOf returns the exit code of a command that ends with err.
+func codeOf(t *testing.T, a *cli.App, err error) int {
+	t.Helper()
+	if err == nil {
+		return cli.ExitOK
+	}
+	return cli.Classify(t.Context(), a, err).Code
+}
