@@ -177,7 +177,7 @@ func verifyConfig(ctx context.Context, a *cli.App, path string) (*config.Loaded,
 		}
 	}
 	probes := config.Probes{
-		Running: running, MayRun: true, Users: deployment.ServersOf(a, path), Now: a.Now,
+		Running: running, MayRun: true, Users: deployment.ServersOf(path), Now: a.Now,
 		Bucket: func(ctx context.Context, c *config.Config) ([]config.Problem, error) { return tryBucket(ctx, a, c) },
 	}
 	return loaded, append(problems, loaded.Verify(ctx, probes)...)

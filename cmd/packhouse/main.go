@@ -48,5 +48,5 @@ func run(ctx context.Context, a *cli.App, args []string) int {
 	if err = out.Delivered(err); err == nil {
 		return cli.ExitOK
 	}
-	return a.Report(cli.Classify(ctx, a, err))
+	return a.Report(cli.Classify(ctx, err))
 }

@@ -126,6 +126,7 @@ type Progress struct {
 	shown string
 }
 
+// NewProgress returns a display of one transfer. Without a terminal it prints nothing.
 func NewProgress(a *App) *Progress {
 	if file := liveTerminal(a); file != nil {
 		return &Progress{w: file}

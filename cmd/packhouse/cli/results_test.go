@@ -31,8 +31,7 @@ func TestWhatWentWrongWeighsMore(t *testing.T) {
 		{&ExitError{ExitUsage, cause}, ExitUsage, cause},
 	} {
 		err := lost.Delivered(tc.err)
-		a := &App{Stderr: io.Discard}
-		if got := Classify(t.Context(), a, err); got.Code != tc.code || !errors.Is(err, tc.says) {
+		if got := Classify(t.Context(), err); got.Code != tc.code || !errors.Is(err, tc.says) {
 			t.Errorf("%v: %d, %v", tc.err, got.Code, err)
 		}
 	}

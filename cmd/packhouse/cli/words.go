@@ -45,7 +45,7 @@ func WithHint(err error, format string, args ...any) error {
 }
 
 // Classify returns an error with an exit code: its own, or one derived from ctx and err.
-func Classify(ctx context.Context, a *App, err error) *ExitError {
+func Classify(ctx context.Context, err error) *ExitError {
 	if exit, ok := errors.AsType[*ExitError](err); ok {
 		return exit
 	}

@@ -14,6 +14,7 @@ import (
 	"packhouse/setup"
 )
 
+// ExportOptions select where and how a certificate is exported.
 type ExportOptions struct {
 	Dir, Out        string
 	Name, Namespace string
@@ -21,10 +22,14 @@ type ExportOptions struct {
 }
 
 var (
-	ErrNoTrust = errors.New("clients need nothing: their systems trust the certificate already, or its root is not known here")
+	// ErrNoTrust is the error if there is no certificate that clients have to install.
+	ErrNoTrust = errors.New(
+		"clients need nothing: their systems trust the certificate already, or its root is not known here")
 	errNoTree  = errors.New("a tree needs a place: say --out DIR")
 )
 
+// Export writes what ("chain", "ca", "docker" or "kubernetes") of a certificate to a file or to
+// standard output. It returns an error with exit code 2 if the options do not fit.
 func Export(a *cli.App, h Certificate, what string, o ExportOptions) error {
 	if h.Trust == nil && (what == "ca" || what == "docker") {
 		return ErrNoTrust

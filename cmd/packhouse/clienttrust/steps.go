@@ -41,6 +41,7 @@ var clientKinds = []clientKind{
 	{"palette", "Palette", "Tenant Settings > Certificates > Add A New Certificate: the content of ca.crt;\nand in the registry's own form under Certificate. Insecure Skip TLS Verify stays off"},
 }
 
+// ClientNames returns the types of clients that PrintSteps knows, in output order.
 func ClientNames() []string {
 	names := make([]string, 0, len(clientKinds))
 	for _, c := range clientKinds {

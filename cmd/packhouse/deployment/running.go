@@ -46,8 +46,10 @@ func Start(ctx context.Context, a *cli.App, path string, w io.Writer) (*Running,
 	return r, nil
 }
 
+// Addr returns the address that the server listens on.
 func (r *Running) Addr() string { return r.Server.Addr().String() }
 
+// Done returns a channel that is closed when the server has stopped.
 func (r *Running) Done() <-chan struct{} { return r.done }
 
 // Shutdown implements setup.Running.

@@ -121,7 +121,7 @@ func UntrustedRemedy(err error) string {
 }
 
 // ServersOf returns the IDs of the users that run a configuration's server, if known.
-func ServersOf(a *cli.App, path string) []int {
+func ServersOf(path string) []int {
 	dir := ""
 	if path != "" {
 		dir = filepath.Dir(path)

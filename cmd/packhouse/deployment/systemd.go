@@ -153,7 +153,7 @@ func Supervise(ctx context.Context, a *cli.App, plan *plan.Plan) (bool, error) {
 	case active:
 		done, err = "restarted", Systemctl(ctx, "restart", setup.Unit)
 	default:
-		err = refuseOther(a, &loaded.Config, plan.Dir, Systemctl(ctx, "start", setup.Unit))
+		err = refuseOther(&loaded.Config, plan.Dir, Systemctl(ctx, "start", setup.Unit))
 	}
 	if err == nil {
 		err = awaitServer(ctx, &loaded.Config, plan.Dir)
@@ -199,7 +199,7 @@ func withLastWords(ctx context.Context, err error) error {
 }
 
 // refuseOther explains a start that failed because the server runs outside of systemd.
-func refuseOther(a *cli.App, c *config.Config, dir string, err error) error {
+func refuseOther(c *config.Config, dir string, err error) error {
 	if err == nil {
 		return nil
 	}

@@ -54,7 +54,7 @@ type Verified struct {
 // VerifyLoaded verifies a loaded configuration. If running is true, the ports are in use by its own
 // server.
 func VerifyLoaded(ctx context.Context, a *cli.App, path string, loaded *config.Loaded, running bool) *Verified {
-	found := loaded.Verify(ctx, config.Probes{Running: running, MayRun: true, Users: ServersOf(a, path), Now: a.Now})
+	found := loaded.Verify(ctx, config.Probes{Running: running, MayRun: true, Users: ServersOf(path), Now: a.Now})
 	return &Verified{loaded, slices.Concat(loaded.Notices, found)}
 }
 
@@ -80,7 +80,7 @@ func collectTarget(ctx context.Context, a *cli.App, s Subject) check.Target {
 		v = &Verified{loaded: loaded}
 	}
 	t.Config = &v.loaded.Config
-	server := lookAtServer(ctx, a, &t, s.server)
+	server := lookAtServer(ctx, &t, s.server)
 	if s.Verified == nil {
 		v = VerifyLoaded(ctx, a, s.Config, v.loaded, server.runs)
 	}
@@ -125,7 +125,7 @@ type seen struct {
 }
 
 // lookAtServer queries the server for its address, its identity, and a way to get probe identities.
-func lookAtServer(ctx context.Context, a *cli.App, t *check.Target, started *Running) seen {
+func lookAtServer(ctx context.Context, t *check.Target, started *Running) seen {
 	t.Dial = Dialable(t.Config.HTTP.Addr)
 	if started != nil {
 		t.Dial, t.Instance, t.Served = Dialable(started.Addr()), started.Nonce(), started.Fingerprint()

@@ -165,7 +165,7 @@ func pushMany(ctx context.Context, a *cli.App, dirs []string, o pushFlags) error
 	for i, dir := range dirs {
 		group.Go(func() error {
 			line := board.Start(filepath.Base(filepath.Clean(dir)))
-			results[i] = pushListed(ctx, a, client, dir, o.push, line)
+			results[i] = pushListed(ctx, client, dir, o.push, line)
 			line.End(results[i].Result)
 			return nil
 		})
@@ -202,7 +202,7 @@ func pushMany(ctx context.Context, a *cli.App, dirs []string, o pushFlags) error
 
 // pushListed pushes one pack of several.
 func pushListed(
-	ctx context.Context, a *cli.App, client *packs.Client, dir string, o packs.PushOptions, line *cli.BoardLine,
+	ctx context.Context, client *packs.Client, dir string, o packs.PushOptions, line *cli.BoardLine,
 ) pushResult {
 	result := pushResult{Dir: dir, Problems: []packs.Problem{}}
 	o.Dir, o.Validate = dir, pushValidation(dir)

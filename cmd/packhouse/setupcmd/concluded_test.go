@@ -72,5 +72,5 @@ func codeOf(t *testing.T, a *cli.App, err error) int {
 	if err == nil {
 		return cli.ExitOK
 	}
-	return cli.Classify(t.Context(), a, err).Code
+	return cli.Classify(t.Context(), err).Code
 }
