@@ -45,7 +45,7 @@ func mainOnMachine() {
 // appOnMachine returns the program on the machine of a script.
 func appOnMachine() *cli.App {
 	a := &cli.App{
-		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Env: os.Environ(), Now: time.Now,
+		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Env: os.Environ(), Now: time.Now, Version: version,
 		HashCost: htpasswd.MinCost,
 	}
 	if path := os.Getenv(machineVariable); path != "real" {
