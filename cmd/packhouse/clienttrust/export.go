@@ -25,7 +25,7 @@ var (
 	// ErrNoTrust is the error if there is no certificate that clients have to install.
 	ErrNoTrust = errors.New(
 		"clients need nothing: their systems trust the certificate already, or its root is not known here")
-	errNoTree  = errors.New("a tree needs a place: say --out DIR")
+	errNoTree = errors.New("a tree needs a place: say --out DIR")
 )
 
 // Export writes what ("chain", "ca", "docker" or "kubernetes") of a certificate to a file or to
