@@ -77,7 +77,7 @@ func refused(question, subject, what, remedy string) []finding.Finding {
 // text makes a question about a field of the answers.
 func text(id, title, ask string, kind question.Kind, at func(a *question.Answers) *string) *question.Question {
 	return &question.Question{
-		ID: id, Title: title, Ask: ask, Kind: kind, Flags: []string{"--" + id},
+		ID: id, Title: title, Ask: ask, Kind: kind, Flags: []question.Flag{{Name: id}},
 		Help: "Clients will see this: it becomes part of every address.\nA wrong answer is mended by running the setup again.",
 		Get:  func(a *question.Answers) string { return *at(a) },
 		Set:  func(a *question.Answers, text string) error { *at(a) = text; return nil },

@@ -281,7 +281,7 @@ func (m *model) helpText(width int) []string {
 		lines = append(lines, "", t.Muted.Render(layout.Cut(origin, width)))
 	}
 	if len(q.Flags) > 0 {
-		lines = append(lines, "", t.Muted.Render(layout.Cut("In scripts: "+strings.Join(q.Flags, " "), width)))
+		lines = append(lines, "", t.Muted.Render(layout.Cut("In scripts: "+strings.Join(q.FlagNames(), " "), width)))
 	}
 	lines = append(lines, "", t.Title.Render("Keys"))
 	m.helpOpen = false

@@ -79,7 +79,7 @@ func (l *lines) ask(q *question.Question) (bool, error) {
 		case "?", "help":
 			l.say("%s", q.Help)
 			if len(q.Flags) > 0 {
-				l.say("In scripts: %s", strings.Join(q.Flags, " "))
+				l.say("In scripts: %s", strings.Join(q.FlagNames(), " "))
 			}
 			continue
 		}

@@ -12,9 +12,6 @@ import (
 	"packhouse/templates"
 )
 
-// once are the questions whose answer applies to one run of setup, and not to a repetition.
-var once = []string{"rotate-cert", "new-key", "new-ca", "drop-old-ca", "take-over-store"}
-
 // pair is one flag with a value.
 type pair struct{ name, value string }
 
@@ -35,29 +32,23 @@ func pairs(a *question.Answers) []pair {
 			func(x, y pair) int { return cmp.Or(-cmp.Compare(x.name, y.name), cmp.Compare(x.value, y.value)) })
 		out = append(out, names...)
 	}
-	initial := question.Answers{
-		Dir: a.Dir, TLS: a.TLS, KeyType: "ecdsa-p256", Realm: setup.OwnName, LogLevel: "info",
-		S3: question.S3Answers{PathStyle: a.S3.Endpoint != ""},
-	}
-	for _, step := range question.Steps() {
-		for _, q := range step.Questions {
-			if q.Kind == question.Names || q.Kind == question.Users || q.Kind == question.Hidden || q.ID == "hostname" ||
-				!q.Asked(a) || slices.Contains(once, q.ID) {
-				continue
-			}
-			value := q.Get(a)
-			if (q.Advanced && value == q.Get(&initial)) || value == "" ||
-				(q.Kind == question.Confirm && !q.Advanced && value == "false") {
-				continue
-			}
-			name := strings.TrimPrefix(q.Flags[0], "--")
-			if flag, _ := question.FlagNamed(name); flag.Kind == question.FlagList {
-				for _, item := range setup.SplitList(value) {
-					out = append(out, pair{name, item})
-				}
-				continue
-			}
-			out = append(out, pair{name, value})
+	initial := question.Answers{Dir: a.Dir, TLS: a.TLS, S3: question.S3Answers{PathStyle: a.S3.Endpoint != ""}}
+	for _, q := range question.All() {
+		if q.Kind == question.Names || q.Kind == question.Users || q.Kind == question.Hidden || q.ID == "hostname" ||
+			!q.Asked(a) || q.Once {
+			continue
+		}
+		value, flag := q.Get(a), q.Flags[q.Main]
+		if q.Advanced && (value == q.Default || value == q.Get(&initial)) || value == "" ||
+			q.Kind == question.Confirm && !q.Advanced && value == "false" {
+			continue
+		}
+		values := []string{value}
+		if flag.Kind == question.FlagList {
+			values = setup.SplitList(value)
+		}
+		for _, value := range values {
+			out = append(out, pair{flag.Name, value})
 		}
 	}
 	named := false
@@ -90,11 +81,9 @@ func (r Resolved) CommandLine() string {
 	for _, name := range r.Answers.RemoveUsers {
 		add("remove-user", name)
 	}
-	for _, step := range question.Steps() {
-		for _, q := range step.Questions {
-			if slices.Contains(once, q.ID) && q.Get(&r.Answers) == "true" {
-				add(q.ID, "true")
-			}
+	for _, q := range question.All() {
+		if q.Once && q.Get(&r.Answers) == "true" {
+			add(q.ID, "true")
 		}
 	}
 	if r.Answers.Serve {

@@ -16,7 +16,7 @@ func TestIdleFlagsBelong(t *testing.T) {
 			bucket := question.Answers{Storage: "s3", TLS: setup.Off}
 			idle := !q.Asked(&question.Answers{}) || !q.Asked(&bucket)
 			refused := strings.HasPrefix(q.ID, "s3-") && q.Asked(&bucket) // with another storage
-			if idle && !refused && q.Kind != question.Confirm && belongs[q.ID] == "" {
+			if idle && !refused && q.Kind != question.Confirm && q.Belongs == "" {
 				t.Errorf("%s belongs to nothing", q.ID)
 			}
 		}

@@ -24,9 +24,9 @@ import (
 // Resolve answers every question from flags, environment, answers file, existing installation,
 // detection and defaults, in this order. The findings report everything missing, wrong or notable
 // at once. in may be nil.
-func Resolve(
-	ctx context.Context, m *machine.Machine, in *installation.Installed, input Input,
-) (Resolved, []finding.Finding) {
+func Resolve(ctx context.Context, m *machine.Machine, in *installation.Installed, input Input) (Resolved,
+	[]finding.Finding,
+) {
 	if in == nil {
 		in = &installation.Installed{}
 	}
@@ -99,17 +99,13 @@ func (r *resolver) given(flag string) (string, Origin, bool) {
 
 // answer returns the answer to a flag that has precedence. For a repeatable flag it joins all
 // values of that layer with commas.
-func (r *resolver) answer(flag string) (string, Origin, bool) {
-	text, origin, ok := r.given(flag)
-	if f, _ := question.FlagNamed(flag); !ok || f.Kind != question.FlagList {
-		return text, origin, ok
-	}
+func (r *resolver) answer(flag question.Flag) (string, Origin, bool) {
 	for _, l := range r.layers {
-		if v := l.values[flag]; len(v) > 0 {
+		if v := l.values[flag.Name]; len(v) > 0 && flag.Kind == question.FlagList {
 			return strings.Join(v, ","), l.origin, true
 		}
 	}
-	return "", "", false
+	return r.given(flag.Name)
 }
 
 // all returns the values of an additive flag from all layers, lowest precedence first, and the
@@ -153,21 +149,17 @@ func (r *resolver) directory() {
 // scalars answers every question that has a single value.
 func (r *resolver) scalars() {
 	r.base()
-	for _, step := range question.Steps() {
-		for _, q := range step.Questions {
-			if q.Kind == question.Names || q.Kind == question.Users || q.Kind == question.Hidden || len(q.Flags) == 0 {
-				continue
-			}
-			text, origin, ok := r.answer(strings.TrimPrefix(q.Flags[0], "--"))
-			if !ok {
-				continue
-			}
-			if err := q.Set(&r.answers, text); err != nil {
-				r.refuse(q.ID, q.Flags[0], setup.CodeValue, fmt.Sprintf("%q %v", setup.Clip(text), err), "")
-				continue
-			}
-			r.origins[q.ID] = origin
+	for _, q := range question.All() {
+		flag := q.Flags[q.Main]
+		text, origin, ok := r.answer(flag)
+		if !ok || q.Kind == question.Names || q.Kind == question.Users || q.Kind == question.Hidden {
+			continue
 		}
+		if err := q.Set(&r.answers, text); err != nil {
+			r.refuse(q.ID, "--"+flag.Name, setup.CodeValue, fmt.Sprintf("%q %v", setup.Clip(text), err), "")
+			continue
+		}
+		r.origins[q.ID] = origin
 	}
 	r.secretKey()
 	if text, _, ok := r.given("ca-key"); ok {
@@ -181,93 +173,94 @@ func (r *resolver) scalars() {
 	r.whoServes()
 }
 
+// from records the origin of answers.
+func (r *resolver) from(origin Origin, ids ...string) {
+	for _, id := range ids {
+		r.origins[id] = origin
+	}
+}
+
 // base sets the values that do not come from the user: existing installation, then detection, then
 // defaults.
 func (r *resolver) base() {
 	a, in := &r.answers, r.installed
-	set := func(id string, origin Origin, assign func()) {
-		assign()
-		r.origins[id] = origin
-	}
-	set("hostname", FromDetection, func() { a.Hostname = r.machine.Names[0] })
-	set("tls", FromDefault, func() { a.TLS = setup.PrivateCA })
-	set("key-type", FromDefault, func() { a.KeyType = certgen.ECDSAP256 })
-	set("storage", FromDefault, func() { a.Storage = config.Filesystem })
-	set("storage-path", FromDefault, func() { a.StoragePath = r.machine.DefaultStoragePath(a.Dir) })
-	r.region(set)
-	set("realm", FromDefault, func() { a.Realm = setup.OwnName })
-	set("log-level", FromDefault, func() { a.LogLevel = "info" })
-	set("service", FromDefault, func() { a.Service = setup.NoService })
-	set("run-as", FromDefault, func() { a.RunAs = setup.OwnName })
-	set("cert-days", FromDefault, func() {})
-	set("addr", FromDefault, func() {})
-	if in.Manifest != nil {
-		if name := in.Manifest.Settings["hostname"]; name != "" {
-			set("hostname", FromInstallation, func() { a.Hostname = name })
-		}
-		if s := in.Manifest.Settings["service"]; s != "" {
-			set("service", FromInstallation, func() { a.Service = s })
-		}
-		if u := in.Manifest.Settings[installation.SettingRunAs]; u != "" {
-			set("run-as", FromInstallation, func() { a.RunAs = u })
-		}
-		if u := in.Manifest.Settings["public-url"]; u != "" {
-			set("public-url", FromInstallation, func() { a.PublicURL = u })
+	for _, q := range question.All() {
+		if q.Default != "" {
+			*q.Answer(a), r.origins[q.ID] = q.Default, FromDefault
 		}
 	}
-	c := in.Config
-	if c == nil {
-		return
+	a.Hostname, a.StoragePath = r.machine.Names[0], r.machine.DefaultStoragePath(a.Dir)
+	r.from(FromDetection, "hostname")
+	r.from(FromDefault, "storage-path", "cert-days", "addr")
+	r.region()
+	for id, field := range map[string]*string{
+		"hostname": &a.Hostname, "service": &a.Service, installation.SettingRunAs: &a.RunAs, "public-url": &a.PublicURL,
+	} {
+		if in.Manifest != nil && in.Manifest.Settings[id] != "" {
+			*field, r.origins[id] = in.Manifest.Settings[id], FromInstallation
+		}
 	}
-	set("addr", FromInstallation, func() { a.Addr = c.HTTP.Addr })
-	set("tls", FromInstallation, func() { a.TLS = setup.TLSMode(in.TLSMode()) })
-	set("insecure", FromInstallation, func() { a.Insecure = c.HTTP.Insecure })
-	set("storage", FromInstallation, func() { a.Storage = c.Storage.Driver })
-	set("log-level", FromInstallation, func() { a.LogLevel = strings.ToLower(c.Log.Level) })
+	if in.Config != nil {
+		r.baseConfig(in.Config)
+	}
+	if in.Config != nil && in.Cert != nil {
+		r.baseCertificate()
+	}
+}
+
+// baseConfig sets the values of the configuration.
+func (r *resolver) baseConfig(c *config.Config) {
+	a, in := &r.answers, r.installed
+	a.Addr, a.TLS, a.Insecure = c.HTTP.Addr, setup.TLSMode(in.TLSMode()), c.HTTP.Insecure
+	a.Storage, a.LogLevel = c.Storage.Driver, strings.ToLower(c.Log.Level)
+	r.from(FromInstallation, "addr", "tls", "insecure", "storage", "log-level")
 	switch c.Storage.Driver {
 	case config.Filesystem:
-		set("storage-path", FromInstallation, func() { a.StoragePath = c.Storage.Filesystem.RootDirectory })
+		a.StoragePath = c.Storage.Filesystem.RootDirectory
+		r.from(FromInstallation, "storage-path")
 	case config.S3:
 		a.S3 = question.S3AnswersOf(&c.Storage.S3)
-		for _, q := range s3Questions() {
-			set(q.ID, FromInstallation, func() {})
+		for _, q := range question.All() {
+			if strings.HasPrefix(q.ID, "s3-") {
+				r.from(FromInstallation, q.ID)
+			}
 		}
 	case config.InMemory:
-		set("confirm-inmemory", FromInstallation, func() { a.InMemoryConfirmed = true })
+		a.InMemoryConfirmed = true
+		r.from(FromInstallation, "confirm-inmemory")
 	}
 	if c.Auth.Method == config.AuthHtpasswd {
-		set("realm", FromInstallation, func() { a.Realm = c.Auth.Htpasswd.Realm })
+		a.Realm = c.Auth.Htpasswd.Realm
+		r.from(FromInstallation, "realm")
 	}
 	if a.TLS == setup.Files {
-		set("cert", FromInstallation, func() { a.CertFile = c.HTTP.TLS.Certificate })
-		set("key", FromInstallation, func() { a.KeyFile = c.HTTP.TLS.Key })
+		a.CertFile, a.KeyFile = c.HTTP.TLS.Certificate, c.HTTP.TLS.Key
+		r.from(FromInstallation, "cert", "key")
 		if _, err := os.Stat(in.Path(installation.OwnCAFile)); err == nil {
-			set("tls-ca", FromInstallation, func() { a.TLSCA = in.Path(installation.OwnCAFile) })
+			a.TLSCA = in.Path(installation.OwnCAFile)
+			r.from(FromInstallation, "tls-ca")
 		}
 	}
 	if l := c.HTTP.TLS.LetsEncrypt; l.Enabled() {
-		set("acme-email", FromInstallation, func() { a.ACMEEmail = l.Email })
-		set("acme-directory", FromInstallation, func() { a.ACMEDirectory = l.DirectoryURL })
-		set("acme-ca", FromInstallation, func() { a.ACMECA = l.CAFile })
-		set("acme-eab-kid", FromInstallation, func() { a.EABKeyID = l.EABKeyID })
-		set("acme-eab-key", FromInstallation, func() { a.EABKeyFile = l.EABKeyFile })
+		a.ACMEEmail, a.ACMEDirectory, a.ACMECA = l.Email, l.DirectoryURL, l.CAFile
+		a.EABKeyID, a.EABKeyFile = l.EABKeyID, l.EABKeyFile
+		r.from(FromInstallation, "acme-email", "acme-directory", "acme-ca", "acme-eab-kid", "acme-eab-key")
 		if r.origins["hostname"] == FromDetection && len(l.Hosts) > 0 {
-			set("hostname", FromInstallation, func() { a.Hostname = l.Hosts[0] })
+			a.Hostname = l.Hosts[0]
+			r.from(FromInstallation, "hostname")
 		}
-	}
-	if in.Cert != nil {
-		r.baseCertificate(set)
 	}
 }
 
 // baseCertificate takes over the properties of the certificate in use, so that a re-run does not
 // issue a different one.
-func (r *resolver) baseCertificate(set func(string, Origin, func())) {
+func (r *resolver) baseCertificate() {
 	a, leaf := &r.answers, r.installed.Cert
 	if r.origins["hostname"] == FromDetection {
 		for _, name := range leaf.Info.Names.Strings() {
 			if _, _, err := machine.ParseName(name); err == nil { // skips wildcards
-				set("hostname", FromInstallation, func() { a.Hostname = name })
+				a.Hostname = name
+				r.from(FromInstallation, "hostname")
 				break
 			}
 		}
@@ -275,13 +268,15 @@ func (r *resolver) baseCertificate(set func(string, Origin, func())) {
 	if !question.Made(a) {
 		return
 	}
-	set("key-type", FromInstallation, func() { a.KeyType = certgen.KeyType(leaf.Info.KeyType) })
-	set("subject", FromInstallation, func() { a.Subject = certgen.FormatSubject(leaf.Chain[0].Subject) })
+	a.KeyType, a.Subject = certgen.KeyType(leaf.Info.KeyType), certgen.FormatSubject(leaf.Chain[0].Subject)
+	r.from(FromInstallation, "key-type", "subject")
 	if limits, ok := a.InstalledLimits(); ok && a.TLS == setup.PrivateCA {
-		set("ca-permit", FromInstallation, func() { a.CAPermit = limits })
+		a.CAPermit = limits
+		r.from(FromInstallation, "ca-permit")
 	}
 	if days := installation.LifeDays(leaf.Chain[0]); days != a.LifetimeDays() && !installation.CutByCA(leaf.Chain) {
-		set("cert-days", FromInstallation, func() { a.CertDays = days })
+		a.CertDays = days
+		r.from(FromInstallation, "cert-days")
 	}
 }
 

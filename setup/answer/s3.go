@@ -1,6 +1,7 @@
 package answer
 
 import (
+	"cmp"
 	"errors"
 	"strings"
 
@@ -9,14 +10,10 @@ import (
 )
 
 // region sets the region from the environment variables of the AWS tools.
-func (r *resolver) region(set func(string, Origin, func())) {
-	set("s3-region", FromDefault, func() { r.answers.S3.Region = question.FirstRegion })
-	for _, variable := range []string{"AWS_DEFAULT_REGION", "AWS_REGION"} { // ascending precedence
-		for _, entry := range r.input.Env {
-			if name, value, _ := strings.Cut(entry, "="); name == variable && value != "" {
-				set("s3-region", FromEnvironment, func() { r.answers.S3.Region = value })
-			}
-		}
+func (r *resolver) region() {
+	if value := cmp.Or(variable(r.input.Env, "AWS_REGION"), variable(r.input.Env, "AWS_DEFAULT_REGION")); value != "" {
+		r.answers.S3.Region = value
+		r.from(FromEnvironment, "s3-region")
 	}
 }
 
@@ -33,13 +30,9 @@ func (r *resolver) secretKey() {
 		}
 	}
 	path, origin, ok := r.given("s3-secret-key-file")
-	if origin != FromFlag {
-		for _, entry := range r.input.Env {
-			if name, value, _ := strings.Cut(entry, "="); name == question.S3SecretVariable && value != "" {
-				r.answers.S3.SecretKey, r.origins["s3-secret-key"] = setup.Secret(value), FromEnvironment
-				return
-			}
-		}
+	if value := variable(r.input.Env, question.S3SecretVariable); value != "" && origin != FromFlag {
+		r.answers.S3.SecretKey, r.origins["s3-secret-key"] = setup.Secret(value), FromEnvironment
+		return
 	}
 	if !ok {
 		return
@@ -59,16 +52,4 @@ func (r *resolver) secretKey() {
 		return
 	}
 	r.answers.S3.SecretKey, r.origins["s3-secret-key"] = setup.Secret(key), origin
-}
-
-// s3Questions returns the questions about the bucket.
-func s3Questions() (questions []*question.Question) {
-	for _, step := range question.Steps() {
-		for _, q := range step.Questions {
-			if strings.HasPrefix(q.ID, "s3-") {
-				questions = append(questions, q)
-			}
-		}
-	}
-	return questions
 }

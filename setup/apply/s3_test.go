@@ -139,7 +139,7 @@ func TestRightsAreToldApart(t *testing.T) {
 			t.Errorf("%s: %v", r.Right, findings)
 			continue
 		}
-		if stepQuestion(r.Question) == nil || stepQuestion(r.Question).Flags[0] != r.Flag {
+		if stepQuestion(r.Question) == nil || stepQuestion(r.Question).FlagNames()[0] != r.Flag {
 			t.Errorf("%s: no question %s with the flag %s", r.Right, r.Question, r.Flag)
 		}
 		codes[findings[i].Code] = true

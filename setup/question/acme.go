@@ -17,7 +17,6 @@ import (
 	"strings"
 	"time"
 
-	"packhouse/certgen"
 	"packhouse/finding"
 	"packhouse/server/config"
 	"packhouse/setup"
@@ -58,8 +57,11 @@ func (a *Answers) public() bool {
 }
 
 func acmeEmailQuestion() *Question {
-	q := &Question{
-		ID: "acme-email", Title: "E-mail", Kind: Text, Flags: []string{"--acme-email"}, Asked: Ordered,
+	return &Question{
+		ID: "acme-email", Step: "tls", Title: "E-mail", Asked: Ordered,
+		Belongs: "--tls letsencrypt",
+		Flags: []Flag{textFlag("acme-email", "EMAIL",
+			"e-mail address of the ACME account, to which the CA may send warnings; with --tls letsencrypt")},
 		Ask: "To which address shall the CA write?",
 		Help: "Some authorities write before a certificate ends that was not renewed, and when they have to withdraw one. Let's Encrypt no longer does. It may stay " +
 			"empty. Nobody else gets it, and a wrong one breaks nothing.",
@@ -72,14 +74,16 @@ func acmeEmailQuestion() *Question {
 			return refused(setup.CodeValue, fmt.Sprintf("%q is not an address for mail", a.ACMEEmail),
 				"write it like you@example.com, or leave it empty")
 		},
+		Answer: func(a *Answers) *string { return &a.ACMEEmail },
 	}
-	return q.text(func(a *Answers) *string { return &a.ACMEEmail })
 }
 
 func acmeDirectoryQuestion() *Question {
-	q := &Question{
-		ID: "acme-directory", Title: "Directory", Kind: Text, Flags: []string{"--acme-directory"}, Asked: Ordered,
-		Ask: "Which ACME directory shall sign?", Empty: "Let's Encrypt",
+	return &Question{
+		ID: "acme-directory", Step: "tls", Title: "Directory", Asked: Ordered,
+		Belongs: "--tls letsencrypt",
+		Flags:   []Flag{textFlag("acme-directory", "URL", "URL of the ACME directory (default Let's Encrypt)")},
+		Ask:     "Which ACME directory shall sign?", Empty: "Let's Encrypt",
 		Help: "Empty is Let's Encrypt. Its staging directory has generous limits and signs certificates that no client trusts: right for trying out whether the way " +
 			"from outside works, because too many failures at the real one lock a name out for an hour. A private one, such as that of step-ca, has a URL of its own.",
 		Suggest: func(*machine.Machine, *Answers) []string { return []string{acmeProduction, ACMEStaging} },
@@ -103,32 +107,22 @@ func acmeDirectoryQuestion() *Question {
 			}
 			return probeDirectory(ctx, m, a)
 		},
+		Answer: func(a *Answers) *string { return &a.ACMEDirectory },
 	}
-	return q.text(func(a *Answers) *string { return &a.ACMEDirectory })
 }
 
 func acmeCAQuestion() *Question {
-	q := &Question{
-		ID: "acme-ca", Title: "CA of the directory",
-		Kind: Path, Flags: []string{"--acme-ca"}, Asked: func(a *Answers) bool { return Ordered(a) && !a.public() },
-		Ask: "Which CA has signed the certificate of the directory itself?", Empty: "one that this machine trusts",
-		Help: "A PEM file. It is needed where the directory belongs to a private authority that this machine does not trust by itself; else leave it empty.",
-		Validate: func(_ context.Context, _ *machine.Machine, a *Answers) []finding.Finding {
-			if a.ACMECA == "" {
-				return nil
-			}
-			data, err := a.readServed(a.ACMECA)
-			if err != nil {
-				return []finding.Finding{unreadable(err)}
-			}
-			if _, err := certgen.ParseChain(data); err != nil {
-				return []finding.Finding{fromInput(err)}
-			}
-			return nil
-		},
-		Probe: probeDirectory,
+	return &Question{
+		ID: "acme-ca", Step: "tls", Title: "CA of the directory",
+		Kind: Path, Asked: func(a *Answers) bool { return Ordered(a) && !a.public() },
+		Belongs: "--tls letsencrypt with a directory of your own",
+		Flags:   []Flag{textFlag("acme-ca", "FILE", "CA certificate that the ACME directory's own HTTPS certificate is verified with, for a private directory (default the CAs of the system)")},
+		Ask:     "Which CA has signed the certificate of the directory itself?", Empty: "one that this machine trusts",
+		Help:         "A PEM file. It is needed where the directory belongs to a private authority that this machine does not trust by itself; else leave it empty.",
+		Certificates: true,
+		Probe:        probeDirectory,
+		Answer:       func(a *Answers) *string { return &a.ACMECA },
 	}
-	return q.text(func(a *Answers) *string { return &a.ACMECA })
 }
 
 var errNoDirectory = errors.New("it answers, and is not an ACME directory")

@@ -18,30 +18,23 @@ import (
 )
 
 func addrQuestion() *Question {
-	q := &Question{
-		ID: "addr", Title: "Address", Kind: Text, Flags: []string{"--addr"},
-		Ask: "At which address and port shall the server listen?",
+	return &Question{
+		ID: "addr", Step: "address", Title: "Address", Missing: "the address is missing", Give: addrForm,
+		Flags: []Flag{textFlag("addr", "HOST:PORT", "address to listen on (default :443 where it can be bound, else :5000)")},
+		Ask:   "At which address and port shall the server listen?",
 		Help: "host:port, or :port or the port alone for every address of this machine. 443 is what clients take when the reference names no port; it needs root or a capability. " +
 			"With any other port, every reference has to name it: registry.example.com:5000/…",
 		Suggest:  func(*machine.Machine, *Answers) []string { return []string{":443", ":5000", "127.0.0.1:5000"} },
 		Validate: validateAddr,
 		Probe:    ProbeAddr,
+		Answer:   func(a *Answers) *string { return &a.Addr },
+		Clean:    barePort,
+		Changed:  func(a *Answers, _ string) { a.ListenName() },
 	}
-	q.text(func(a *Answers) *string { return &a.Addr })
-	set := q.Set
-	q.Set = func(a *Answers, text string) error {
-		if err := set(a, barePort(text)); err != nil {
-			return err
-		}
-		a.ListenName()
-		return nil
-	}
-	return q
 }
 
 // barePort returns text as an address: a number alone is the port, at every address.
 func barePort(text string) string {
-	text = strings.TrimSpace(text)
 	if text == "" || strings.Trim(text, "0123456789") != "" {
 		return text
 	}
@@ -71,17 +64,16 @@ func (a *Answers) ListenName() {
 	}
 }
 
+// addrForm is the remedy for an address that cannot be parsed.
+const addrForm = "write it as host:port or :port, for instance :5000"
+
 func validateAddr(_ context.Context, m *machine.Machine, a *Answers) []finding.Finding {
-	const form = "write it as host:port or :port, for instance :5000"
-	if a.Addr == "" {
-		return refused(setup.CodeMissing, "the address is missing", form)
-	}
 	host, port, err := net.SplitHostPort(a.Addr)
 	if err != nil {
-		return refused(setup.CodeAddress, fmt.Sprintf("%q is not an address with a port", a.Addr), form)
+		return refused(setup.CodeAddress, fmt.Sprintf("%q is not an address with a port", a.Addr), addrForm)
 	}
 	if n, err := strconv.Atoi(port); err != nil || n < 1 || n > 65535 {
-		return refused(setup.CodeAddress, fmt.Sprintf("%q is not a port between 1 and 65535", port), form)
+		return refused(setup.CodeAddress, fmt.Sprintf("%q is not a port between 1 and 65535", port), addrForm)
 	}
 	if host == "" || host == "localhost" {
 		return nil
@@ -143,8 +135,10 @@ func ProbeAddr(ctx context.Context, m *machine.Machine, a *Answers) []finding.Fi
 }
 
 func publicURLQuestion() *Question {
-	q := &Question{
-		ID: "public-url", Title: "Public URL", Kind: Text, Flags: []string{"--public-url"}, Advanced: true,
+	return &Question{
+		ID: "public-url", Step: "address", Title: "Public URL", Advanced: true,
+		Flags: []Flag{textFlag("public-url", "URL",
+			"URL that clients use, if it differs from the host name and port (load balancer, NAT)")},
 		Ask: "Do clients use another URL than host name and port say?", Empty: "no",
 		Help: "Where a load balancer, a port mapping or NAT stands in front, clients use its URL. It goes into the handoff card and the checks from outside, never " +
 			"into answers to clients, so a wrong one breaks nothing. Leave it empty where nothing stands in front.",
@@ -169,24 +163,22 @@ func publicURLQuestion() *Question {
 			}
 			return nil
 		},
+		Answer: func(a *Answers) *string { return &a.PublicURL },
 	}
-	return q.text(func(a *Answers) *string { return &a.PublicURL })
 }
 
 func logLevelQuestion() *Question {
-	q := &Question{
-		ID: "log-level", Title: "Log level", Flags: []string{"--log-level"}, Advanced: true,
-		Ask:  "How much shall the server log?",
-		Help: "info has a line for every request; debug far more. It can be changed at any time.",
-		Choices: func(*machine.Machine, *Answers) []Option {
-			return []Option{
-				{Value: "info", Title: "info", Text: "what happens, a line for every request"},
-				{Value: "warn", Title: "warn", Text: "only what needs attention"},
-				{Value: "error", Title: "error", Text: "only what failed"},
-				{Value: "debug", Title: "debug", Text: "everything, for finding a fault"},
-			}
-		},
+	return &Question{
+		ID: "log-level", Step: "address", Title: "Log level", Advanced: true, Default: "info",
+		Flags: []Flag{textFlag("log-level", "LEVEL", "log level: error, warn, info or debug (default info)")},
+		Ask:   "How much shall the server log?",
+		Help:  "info has a line for every request; debug far more. It can be changed at any time.",
+		Choices: options(
+			option("info", "info", "what happens, a line for every request"),
+			option("warn", "warn", "only what needs attention"),
+			option("error", "error", "only what failed"),
+			option("debug", "debug", "everything, for finding a fault"),
+		),
+		Answer: func(a *Answers) *string { return &a.LogLevel },
 	}
-	q.text(func(a *Answers) *string { return &a.LogLevel }).oneOf(nil)
-	return q
 }

@@ -17,22 +17,22 @@ import (
 
 // caPermitQuestion asks for the name constraints of a private CA.
 func caPermitQuestion() *Question {
-	q := &Question{
-		ID:    "ca-permit",
-		Title: "Limits of the CA", Kind: Text, Flags: []string{"--ca-permit"}, Advanced: true, Empty: "no limit",
-		Ask: "Limit the private CA to which names and networks?",
+	return &Question{
+		ID: "ca-permit", Step: "tls", Title: "Limits of the CA", Advanced: true, Empty: "no limit",
+		Belongs: "--tls private-ca",
+		Flags:   []Flag{listFlag("ca-permit", "NAME_OR_CIDR", "limit a new private CA to names below NAME, or addresses in CIDR (default no limit: a name outside needs a new CA that every client must trust)")},
+		Ask:     "Limit the private CA to which names and networks?",
 		Help: "Names and CIDR networks, separated by commas: example.com permits example.com and every name below it. A stolen key of a limited CA cannot be used " +
 			"to impersonate other sites to your clients. All names of the certificate, localhost and loopback addresses are always permitted. Off by default: a name " +
 			"outside the limits later needs a new CA (--new-ca), which every client must trust. The limits of an existing CA cannot change.",
 		Asked:    func(a *Answers) bool { return a.TLS == setup.PrivateCA },
 		Validate: validateCAPermit,
+		Get:      func(a *Answers) string { return strings.Join(a.CAPermit, ",") },
+		Set: func(a *Answers, s string) error {
+			a.CAPermit = setup.SplitList(s)
+			return nil
+		},
 	}
-	q.Get = func(a *Answers) string { return strings.Join(a.CAPermit, ",") }
-	q.Set = func(a *Answers, s string) error {
-		a.CAPermit = setup.SplitList(s)
-		return nil
-	}
-	return q
 }
 
 // validateCAPermit validates the limits, and that they match the existing CA unless a new one is

@@ -21,22 +21,27 @@ func (a *Answers) EABKeyPath() string {
 }
 
 func eabKeyIDQuestion() *Question {
-	q := &Question{
-		ID: "acme-eab-kid", Title: "Account at the CA", Kind: Text, Flags: []string{"--acme-eab-kid"},
+	return &Question{
+		ID: "acme-eab-kid", Step: "tls", Title: "Account at the CA",
+		Belongs: "--tls letsencrypt",
+		Flags:   []Flag{textFlag("acme-eab-kid", "ID", "key ID of the external account that the ACME directory requires")},
 		Asked: func(a *Answers) bool {
 			return Ordered(a) && (!a.public() || a.EABKeyID != "")
 		},
 		Ask: "What is the key ID of your account at the CA?", Empty: "the CA requires none",
 		Help: "Some CAs sign only for their customers: ZeroSSL, Google Trust Services, Sectigo, DigiCert. They give you a key ID and an HMAC key, with which the server " +
 			"binds its ACME account to yours (external account binding, RFC 8555, section 7.3.4). Let's Encrypt requires none.",
-		Probe: probeAccount,
+		Probe:  probeAccount,
+		Answer: func(a *Answers) *string { return &a.EABKeyID },
 	}
-	return q.text(func(a *Answers) *string { return &a.EABKeyID })
 }
 
 func eabKeyQuestion() *Question {
-	q := &Question{
-		ID: "acme-eab-key", Title: "Key of the account", Kind: Path, Flags: []string{"--acme-eab-key-file"},
+	return &Question{
+		ID: "acme-eab-key", Step: "tls", Title: "Key of the account", Kind: Path,
+		Belongs: "--acme-eab-kid",
+		Flags: []Flag{textFlag("acme-eab-key-file", "FILE",
+			"file with the HMAC key of the external account that the ACME directory requires, base64url")},
 		Asked: func(a *Answers) bool { return Ordered(a) && a.EABKeyID != "" },
 		Ask:   "Which file holds the HMAC key of that account?",
 		Help:  "A file with the key in one line, base64url, as the CA gave it to you. The server reads it in place when it opens its account, so it must stay, mode 0600.",
@@ -58,8 +63,8 @@ func eabKeyQuestion() *Question {
 			}
 			return findings
 		},
+		Answer: func(a *Answers) *string { return &a.EABKeyFile },
 	}
-	return q.text(func(a *Answers) *string { return &a.EABKeyFile })
 }
 
 // probeAccount reports a directory that requires an external account.

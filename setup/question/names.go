@@ -17,28 +17,23 @@ import (
 const ResolveTimeout = 3 * time.Second
 
 func hostnameQuestion() *Question {
-	q := &Question{
-		ID: "hostname", Title: "Host name", Kind: Text, Flags: []string{"--hostname"},
-		Ask: "Under which name will clients reach the registry?",
+	return &Question{
+		ID: "hostname", Step: "hostname", Title: "Host name",
+		Missing: "the host name is missing", Give: "give the name or address that clients use",
+		Flags: []Flag{textFlag("hostname", "NAME", "host name or IP address that clients use to reach the registry")},
+		Ask:   "Under which name will clients reach the registry?",
 		Help: "Clients compare this name with the certificate, and it is the first part of every image and pack reference, so it is the one thing that is hard " +
 			"to change later. A DNS name is best; an address works too. If it is wrong, clients refuse the connection (\"certificate is valid for …, not …\").",
 		Suggest:  func(m *machine.Machine, _ *Answers) []string { return m.Names },
 		Validate: validateHostname,
 		Probe:    probeHostname,
+		Answer:   func(a *Answers) *string { return &a.Hostname },
+		Changed: func(a *Answers, before string) {
+			if name := machine.Canonical(a.Hostname); name != machine.Canonical(before) {
+				a.renamed(name)
+			}
+		},
 	}
-	q.text(func(a *Answers) *string { return &a.Hostname })
-	set := q.Set
-	q.Set = func(a *Answers, text string) error {
-		before := machine.Canonical(a.Hostname)
-		if err := set(a, text); err != nil {
-			return err
-		}
-		if after := machine.Canonical(a.Hostname); after != before {
-			a.renamed(after)
-		}
-		return nil
-	}
-	return q
 }
 
 // renamed updates the SANs for a new host name. The host name is always in the certificate, and its
@@ -75,9 +70,6 @@ func (a *Answers) certifiedNames() []string {
 }
 
 func validateHostname(_ context.Context, _ *machine.Machine, a *Answers) []finding.Finding {
-	if a.Hostname == "" {
-		return refused(setup.CodeMissing, "the host name is missing", "give the name or address that clients use")
-	}
 	name, shown, err := machine.ParseName(a.Hostname)
 	switch {
 	case err != nil:
@@ -149,7 +141,12 @@ func bridged(what, network string) finding.Finding {
 
 func sanQuestion() *Question {
 	return &Question{
-		ID: "san", Title: "Names in the certificate", Kind: Names, Flags: []string{"--san", "--no-san"},
+		ID: "san", Step: "names", Title: "Names in the certificate", Kind: Names,
+		Belongs: "a certificate that setup makes: --tls private-ca or self-signed",
+		Flags: []Flag{
+			listFlag("san", "NAME_OR_IP", "additional name or IP address for the certificate"),
+			listFlag("no-san", "NAME_OR_IP", "name or IP address to leave out of the certificate"),
+		},
 		Ask: "By which other names and addresses must clients reach it? Untick what is not used.",
 		Help: "A certificate is good for exactly the names in it. Names go into DNS SANs and addresses into IP SANs, each where clients look for it. A name that is " +
 			"missing gives \"certificate is valid for …, not …\" or \"doesn't contain any IP SANs\"; one too many does no harm. Networks of container engines are " +

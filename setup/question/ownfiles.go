@@ -23,20 +23,17 @@ import (
 func ownFiles(a *Answers) bool { return a.TLS == setup.Files }
 
 func certQuestion() *Question {
-	q := &Question{
-		ID: "cert", Title: "Certificate", Kind: Path, Flags: []string{"--tls-cert"}, Asked: ownFiles,
-		Ask: "Where is the certificate?",
+	return &Question{
+		ID: "cert", Step: "tls", Title: "Certificate", Kind: Path, Asked: ownFiles,
+		Belongs: "--tls files",
+		Flags:   []Flag{textFlag("tls-cert", "FILE", "certificate chain to serve, with --tls files")},
+		Ask:     "Where is the certificate?",
 		Help: "A PEM file with the server's certificate, followed by every intermediate certificate, each after the one that it signed. The server reads the file " +
 			"in place and notices when it is renewed. Most clients refuse an incomplete chain, although browsers may accept it.",
-		Validate: func(_ context.Context, _ *machine.Machine, a *Answers) []finding.Finding {
-			if a.CertFile == "" {
-				return refused(setup.CodeMissing, "the certificate's file is missing", "give its path")
-			}
-			return nil
-		},
-		Probe: unlessInUse(probeCert),
+		Missing: "the certificate's file is missing", Give: "give its path",
+		Probe:  unlessInUse(probeCert),
+		Answer: func(a *Answers) *string { return &a.CertFile },
 	}
-	return q.text(func(a *Answers) *string { return &a.CertFile })
 }
 
 // unlessInUse turns refusals into warnings if the server already uses the files, so that they do
@@ -125,28 +122,19 @@ func lacksRoot(a *Answers, now time.Time) bool {
 }
 
 func tlsCAQuestion() *Question {
-	q := &Question{
-		ID: "tls-ca", Title: "Root of the CA", Kind: Path, Flags: []string{"--tls-ca"},
+	return &Question{
+		ID: "tls-ca", Step: "tls", Title: "Root of the CA", Kind: Path,
+		Belongs: "--tls files",
+		Flags: []Flag{textFlag("tls-ca", "FILE",
+			"root certificate of the CA that issued --tls-cert, if that file does not contain it")},
 		Asked: func(a *Answers) bool { return ownFiles(a) && (a.TLSCA != "" || lacksRoot(a, time.Now())) },
 		Ask:   "Which root certificate do clients trust?", Empty: "not known here",
 		Help: "A PEM file with the root of the CA that issued the certificate. cert-manager, step-ca and Vault issue a chain without its root and write the root to " +
 			"a file of its own. Setup verifies the chain against it, copies it into the installation and hands it out to clients.",
-		Validate: func(_ context.Context, _ *machine.Machine, a *Answers) []finding.Finding {
-			if a.TLSCA == "" {
-				return nil
-			}
-			data, err := a.readServed(a.TLSCA)
-			if err != nil {
-				return []finding.Finding{unreadable(err)}
-			}
-			if _, err := certgen.ParseChain(data); err != nil {
-				return []finding.Finding{fromInput(err)}
-			}
-			return nil
-		},
-		Probe: unlessInUse(probeTLSCA),
+		Certificates: true,
+		Probe:        unlessInUse(probeTLSCA),
+		Answer:       func(a *Answers) *string { return &a.TLSCA },
 	}
-	return q.text(func(a *Answers) *string { return &a.TLSCA })
 }
 
 // probeTLSCA reports whether the chain ends at a root that clients can trust.
@@ -178,20 +166,17 @@ func probeTLSCA(_ context.Context, m *machine.Machine, a *Answers) []finding.Fin
 }
 
 func keyQuestion() *Question {
-	q := &Question{
-		ID: "key", Title: "Private key", Kind: Path, Flags: []string{"--tls-key"}, Asked: ownFiles,
-		Ask: "Where is its private key?",
+	return &Question{
+		ID: "key", Step: "tls", Title: "Private key", Kind: Path, Asked: ownFiles,
+		Belongs: "--tls files",
+		Flags:   []Flag{textFlag("tls-key", "FILE", "private key of --tls-cert")},
+		Ask:     "Where is its private key?",
 		Help: "A PEM file: PKCS#8, PKCS#1 or SEC 1. Anyone who can read it can impersonate this server, so it must not be readable by all. If it is encrypted, setup " +
 			"asks for its password and keeps a decrypted copy, because a server starts unattended.",
-		Validate: func(_ context.Context, _ *machine.Machine, a *Answers) []finding.Finding {
-			if a.KeyFile == "" {
-				return refused(setup.CodeMissing, "the private key's file is missing", "give its path")
-			}
-			return nil
-		},
-		Probe: unlessInUse(probeKey),
+		Missing: "the private key's file is missing", Give: "give its path",
+		Probe:  unlessInUse(probeKey),
+		Answer: func(a *Answers) *string { return &a.KeyFile },
 	}
-	return q.text(func(a *Answers) *string { return &a.KeyFile })
 }
 
 func probeKey(_ context.Context, _ *machine.Machine, a *Answers) []finding.Finding {
@@ -245,8 +230,11 @@ func probeSecretFile(path, what string) (findings []finding.Finding, regular boo
 }
 
 func keyPasswordQuestion() *Question {
-	q := &Question{
-		ID: "key-password", Title: "Key password", Kind: Path, Flags: []string{"--tls-key-password-file"},
+	return &Question{
+		ID: "key-password", Step: "tls", Title: "Key password", Kind: Path,
+		Belongs: "--tls files with an encrypted key",
+		Flags: []Flag{textFlag("tls-key-password-file", "FILE",
+			"file with the password of an encrypted --tls-key; setup stores a decrypted copy of the key, mode 0600")},
 		Asked: func(a *Answers) bool { return ownFiles(a) && a.keyEncrypted() },
 		Ask:   "Which file holds the password of the private key?",
 		Help: "A file with one line. Setup decrypts the key with it and writes the key into the installation, readable by the server only. The server starts " +
@@ -271,8 +259,8 @@ func keyPasswordQuestion() *Question {
 			}
 			return findings
 		},
+		Answer: func(a *Answers) *string { return &a.KeyPasswordFile },
 	}
-	return q.text(func(a *Answers) *string { return &a.KeyPasswordFile })
 }
 
 // keyEncrypted reports whether the private key of the answers is encrypted. A file that cannot be

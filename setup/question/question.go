@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"packhouse/finding"
+	"packhouse/setup/installation"
 	"packhouse/setup/machine"
 )
 
@@ -30,16 +31,38 @@ type Step struct {
 	Questions []*Question
 }
 
-// Question is one setting to ask for.
+// Question is one setting to ask for. Each is one row: a literal from which the wizard, the flags, the
+// environment variables, the answers file and the documentation are derived.
 type Question struct {
 	ID       string
-	Title    string   // a word or two: "Host name"
-	Ask      string   // the question as a sentence
-	Help     string   // why setup asks, what clients will see, what happens if it is wrong
-	Flags    []string // flags that answer it: "--hostname"
-	Kind     Kind
+	Step     string // ID of the step that asks it
+	Turn     int    // position in the step, if it differs from the order of the help
+	Title    string // a word or two: "Host name"
+	Ask      string // the question as a sentence
+	Help     string // why setup asks, what clients will see, what happens if it is wrong
+	Flags    []Flag // flags that answer it, each also a variable and a key of the answers file
+	Main     int    // index of the flag that findings name
+	Kind     Kind   // empty: derived from the other fields
 	Advanced bool   // rarely changed: asked only on request
+	Once     bool   // the answer applies to one run of setup, and not to a repetition
+	Default  string // fixed default of Answer
 	Empty    string // meaning of an empty answer, in a few words, if any: "AWS"
+	Belongs  string // the answers that it depends on, to explain a flag that has no effect
+
+	// Answer or Confirms returns where the answer is stored, if Set only stores it.
+	Answer   func(a *Answers) *string
+	Confirms func(a *Answers) *bool
+	// Clean normalizes a typed answer. It may be nil.
+	Clean func(text string) string
+	// Changed adapts other answers after Set. It may be nil.
+	Changed func(a *Answers, before string)
+	// Missing and Give are what and remedy of the refusal of an empty answer.
+	Missing, Give string
+	// Certificates: the answer is empty or a PEM file with certificates.
+	Certificates bool
+	// InUse returns the value that an installation uses, which stays valid although it is not one of
+	// the choices. It may be nil.
+	InUse func(in *installation.Installed) string
 
 	// Asked reports whether the question applies, given the answers so far.
 	Asked func(a *Answers) bool
@@ -70,4 +93,13 @@ type Option struct {
 	Title    string
 	Text     string // what it means
 	Disabled string // why it is not available; empty if it is
+}
+
+// options returns Choices that depend on nothing.
+func options(list ...Option) func(*machine.Machine, *Answers) []Option {
+	return func(*machine.Machine, *Answers) []Option { return list }
+}
+
+func option[T ~string](value T, title, text string) Option {
+	return Option{Value: string(value), Title: title, Text: text}
 }

@@ -19,11 +19,9 @@ func withFlag(flag, rest string) finding.Ref {
 
 // titleOf returns the title of the question that a flag answers.
 func titleOf(flag string) string {
-	for _, step := range Steps() {
-		for _, q := range step.Questions {
-			if slices.Contains(q.Flags, flag) {
-				return q.Title
-			}
+	for _, q := range rows() {
+		if q.Step != "" && slices.Contains(q.FlagNames(), flag) {
+			return q.Title
 		}
 	}
 	return flag

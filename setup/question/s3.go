@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strings"
 
-	"packhouse/certgen"
 	"packhouse/finding"
 	"packhouse/pattern"
 	"packhouse/server/config"
@@ -35,34 +34,21 @@ type S3Answers struct {
 // InBucket reports whether content is stored in a bucket.
 func InBucket(a *Answers) bool { return a.Storage == config.S3 }
 
-// The bucket question comes last: it is always asked, and its probe uses all other answers.
-func s3Questions() []*Question {
-	return []*Question{
-		s3EndpointQuestion(), s3CAQuestion(),
-		s3SkipVerifyQuestion(), s3PathStyleQuestion(), s3RegionQuestion(), s3AccessKeyQuestion(), s3SecretKeyQuestion(),
-		s3RootQuestion(), s3EncryptQuestion(), s3KMSQuestion(), s3BucketQuestion(),
-	}
-}
-
 func s3EndpointQuestion() *Question {
-	q := &Question{
-		ID: "s3-endpoint", Title: "Engine", Kind: Text, Flags: []string{"--s3-endpoint"}, Asked: InBucket,
-		Ask: "At which URL is the storage engine?", Empty: "AWS",
+	return &Question{
+		ID: "s3-endpoint", Step: "storage", Turn: 1, Title: "Engine", Asked: InBucket,
+		Flags: []Flag{textFlag("s3-endpoint", "URL", "URL of S3-compatible storage (default AWS)")},
+		Ask:   "At which URL is the storage engine?", Empty: "AWS",
 		Help: "Empty is AWS. Others, such as MinIO, Ceph RGW or versitygw, have a URL of their own, with the port and without the bucket: https://minio.example:9000. The " +
 			"server asks it for every layer, so it should be near.",
 		Validate: validateEndpoint,
+		Answer:   func(a *Answers) *string { return &a.S3.Endpoint },
+		Changed: func(a *Answers, before string) {
+			if (before == "") != (a.S3.Endpoint == "") { // other services rarely have a host name per bucket
+				a.S3.PathStyle = a.S3.Endpoint != ""
+			}
+		},
 	}
-	q.text(func(a *Answers) *string { return &a.S3.Endpoint })
-	set := q.Set
-	q.Set = func(a *Answers, s string) error {
-		before := a.S3.Endpoint
-		err := set(a, s)
-		if (before == "") != (a.S3.Endpoint == "") { // other services rarely have a host name per bucket
-			a.S3.PathStyle = a.S3.Endpoint != ""
-		}
-		return err
-	}
-	return q
 }
 
 func validateEndpoint(_ context.Context, _ *machine.Machine, a *Answers) []finding.Finding {
@@ -86,31 +72,23 @@ func validateEndpoint(_ context.Context, _ *machine.Machine, a *Answers) []findi
 }
 
 func s3CAQuestion() *Question {
-	q := &Question{
-		ID: "s3-ca-file", Title: "CA of the engine", Kind: Path, Flags: []string{"--s3-ca-file"},
+	return &Question{
+		ID: "s3-ca-file", Step: "storage", Turn: 2, Title: "CA of the engine", Kind: Path,
+		Belongs: "--storage s3 with an engine at https://",
+		Flags: []Flag{textFlag("s3-ca-file", "FILE",
+			"CA certificate that the S3 endpoint is verified with (default the CAs of the system)")},
 		Ask: "Which CA has signed the certificate of the engine?", Empty: "one that this machine trusts",
-		Help:  "A PEM file. It is needed where the engine's certificate is of a private authority that this machine does not trust by itself; else leave it empty.",
-		Asked: func(a *Answers) bool { return InBucket(a) && strings.HasPrefix(a.S3.Endpoint, "https://") },
-		Validate: func(_ context.Context, _ *machine.Machine, a *Answers) []finding.Finding {
-			if a.S3.CAFile == "" {
-				return nil
-			}
-			data, err := a.readServed(a.S3.CAFile)
-			if err != nil {
-				return []finding.Finding{unreadable(err)}
-			}
-			if _, err := certgen.ParseChain(data); err != nil {
-				return []finding.Finding{fromInput(err)}
-			}
-			return nil
-		},
+		Help:         "A PEM file. It is needed where the engine's certificate is of a private authority that this machine does not trust by itself; else leave it empty.",
+		Asked:        func(a *Answers) bool { return InBucket(a) && strings.HasPrefix(a.S3.Endpoint, "https://") },
+		Certificates: true,
+		Answer:       func(a *Answers) *string { return &a.S3.CAFile },
 	}
-	return q.text(func(a *Answers) *string { return &a.S3.CAFile })
 }
 
 func s3SkipVerifyQuestion() *Question {
-	q := &Question{
-		ID: "s3-skip-verify", Title: "Any certificate", Flags: []string{"--s3-skip-verify"}, Advanced: true,
+	return &Question{
+		ID: "s3-skip-verify", Step: "storage", Turn: 2, Title: "Any certificate", Advanced: true,
+		Flags: []Flag{boolFlag("s3-skip-verify", "accept any certificate of the S3 endpoint")},
 		Ask:   "Take any certificate of the engine's?",
 		Help:  "Anyone between here and the engine can then pretend to be it, and read and change content. Naming its CA is as easy.",
 		Asked: func(a *Answers) bool { return InBucket(a) && !strings.HasPrefix(a.S3.Endpoint, "http://") },
@@ -122,30 +100,33 @@ func s3SkipVerifyQuestion() *Question {
 			}
 			return nil
 		},
+		Confirms: func(a *Answers) *bool { return &a.S3.SkipVerify },
 	}
-	return q.confirm(func(a *Answers) *bool { return &a.S3.SkipVerify })
 }
 
 func s3PathStyleQuestion() *Question {
-	q := &Question{
-		ID: "s3-path-style", Title: "Path style", Flags: []string{"--s3-path-style"}, Asked: InBucket, Advanced: true,
+	return &Question{
+		ID: "s3-path-style", Step: "storage", Turn: 3, Title: "Path style", Asked: InBucket, Advanced: true,
+		Flags: []Flag{boolFlag("s3-path-style",
+			"address the S3 bucket by path, not by host name (default with --s3-endpoint)")},
 		Ask: "Name the bucket in the path?",
 		Help: "AWS has a host name for every bucket. Most other engines have one name for all, and the bucket stands in the path. If it is wrong the engine is not found, or " +
 			"finds no bucket.",
+		Confirms: func(a *Answers) *bool { return &a.S3.PathStyle },
 	}
-	return q.confirm(func(a *Answers) *bool { return &a.S3.PathStyle })
 }
 
 func s3RegionQuestion() *Question {
-	q := &Question{
-		ID: "s3-region", Title: "Region", Kind: Text, Flags: []string{"--s3-region"}, Asked: InBucket,
-		Ask:  "In which region is the bucket?",
-		Help: "Requests are signed for a region, and an engine refuses those for another one. Most engines that are not AWS are content with us-east-1.",
+	return &Question{
+		ID: "s3-region", Step: "storage", Turn: 4, Title: "Region", Asked: InBucket, Default: firstRegion,
+		Flags: []Flag{textFlag("s3-region", "REGION", "S3 region (default from the environment, else us-east-1)")},
+		Ask:   "In which region is the bucket?",
+		Help:  "Requests are signed for a region, and an engine refuses those for another one. Most engines that are not AWS are content with us-east-1.",
 		Suggest: func(_ *machine.Machine, a *Answers) []string {
 			if a.S3.Endpoint != "" {
-				return []string{FirstRegion}
+				return []string{firstRegion}
 			}
-			return []string{FirstRegion, "us-east-2", "us-west-2", "eu-central-1", "eu-west-1", "ap-southeast-1"}
+			return []string{firstRegion, "us-east-2", "us-west-2", "eu-central-1", "eu-west-1", "ap-southeast-1"}
 		},
 		Validate: func(_ context.Context, _ *machine.Machine, a *Answers) []finding.Finding {
 			switch {
@@ -153,24 +134,25 @@ func s3RegionQuestion() *Question {
 				return nil
 			case a.S3.Region == "":
 				return refusedf(setup.CodeMissing, "the region of the bucket is missing", "name it %s, for instance %s",
-					withFlag("--s3-region", ""), FirstRegion)
+					withFlag("--s3-region", ""), firstRegion)
 			case unseen(a.S3.Region):
 				return refused(setup.CodeValue, fmt.Sprintf("%+q is not a region", setup.Clip(a.S3.Region)),
-					"write it like "+FirstRegion)
+					"write it like "+firstRegion)
 			}
 			return nil
 		},
+		Answer: func(a *Answers) *string { return &a.S3.Region },
 	}
-	return q.text(func(a *Answers) *string { return &a.S3.Region })
 }
 
-// FirstRegion is the region that services without regions accept.
-const FirstRegion = "us-east-1"
+// firstRegion is the region that services without regions accept.
+const firstRegion = "us-east-1"
 
 func s3AccessKeyQuestion() *Question {
-	q := &Question{
-		ID: "s3-access-key", Title: "Access key", Kind: Text, Flags: []string{"--s3-access-key"}, Asked: InBucket,
-		Ask: "Which access key may use the bucket?", Empty: "the one that AWS tools find",
+	return &Question{
+		ID: "s3-access-key", Step: "storage", Turn: 5, Title: "Access key", Asked: InBucket,
+		Flags: []Flag{textFlag("s3-access-key", "ID", "S3 access key ID (default the AWS credential chain)")},
+		Ask:   "Which access key may use the bucket?", Empty: "the one that AWS tools find",
 		Help: "The id of a key that may list, read, write and delete in this bucket, best in no other. Empty asks where AWS tools look: variables, ~/.aws of the user who runs " +
 			"the server, the role of the machine.",
 		Validate: func(_ context.Context, _ *machine.Machine, a *Answers) []finding.Finding {
@@ -179,16 +161,19 @@ func s3AccessKeyQuestion() *Question {
 			}
 			return nil
 		},
+		Answer: func(a *Answers) *string { return &a.S3.AccessKey },
 	}
-	return q.text(func(a *Answers) *string { return &a.S3.AccessKey })
 }
 
 // S3SecretVariable is the environment variable for the secret key.
 const S3SecretVariable = "PACKHOUSE_S3_SECRET_KEY"
 
 func s3SecretKeyQuestion() *Question {
-	q := &Question{
-		ID: "s3-secret-key", Title: "Secret key", Kind: Hidden, Flags: []string{"--s3-secret-key-file"},
+	return &Question{
+		ID: "s3-secret-key", Step: "storage", Turn: 5, Title: "Secret key", Kind: Hidden,
+		Belongs: "--s3-access-key",
+		Flags: []Flag{textFlag("s3-secret-key-file", "FILE",
+			"file with the S3 secret access key; the variable PACKHOUSE_S3_SECRET_KEY can hold the key instead")},
 		Ask: "What is its secret key?",
 		Help: "It is not shown, and stands in myconfig.yml only, which then nobody but its owner can read. Scripts give it in a file or in " + S3SecretVariable + ", so that it " +
 			"is in no list of processes and no history.",
@@ -209,19 +194,16 @@ func s3SecretKeyQuestion() *Question {
 			}
 			return nil
 		},
-	}
-	q.Set = func(a *Answers, s string) error {
-		s = strings.TrimSpace(s)
-		if s == "" && a.InstalledS3() != nil && a.InstalledS3().AccessKey == a.S3.AccessKey {
-			a.S3.SecretKey = a.InstalledS3().SecretKey
+		Set: func(a *Answers, s string) error {
+			s = strings.TrimSpace(s)
+			if s == "" && a.InstalledS3() != nil && a.InstalledS3().AccessKey == a.S3.AccessKey {
+				a.S3.SecretKey = a.InstalledS3().SecretKey
+			} else if s != secretShown {
+				a.S3.SecretKey = setup.Secret(s)
+			}
 			return nil
-		}
-		if s != secretShown {
-			a.S3.SecretKey = setup.Secret(s)
-		}
-		return nil
+		},
 	}
-	return q
 }
 
 // secretShown is displayed in place of a secret that is set.
@@ -233,9 +215,10 @@ func unseen(s string) bool {
 }
 
 func s3RootQuestion() *Question {
-	q := &Question{
-		ID: "s3-root", Title: "Prefix", Kind: Text, Flags: []string{"--s3-root"}, Asked: InBucket, Advanced: true,
-		Ask: "Below which prefix of the bucket?", Empty: "the whole bucket",
+	return &Question{
+		ID: "s3-root", Step: "storage", Turn: 6, Title: "Prefix", Asked: InBucket, Advanced: true,
+		Flags: []Flag{textFlag("s3-root", "PREFIX", "prefix of every S3 object key (default none)")},
+		Ask:   "Below which prefix of the bucket?", Empty: "the whole bucket",
 		Help: "Empty is the whole bucket, and that is best: a bucket of its own has rights and a lifecycle of its own. With a prefix such as /registry others may use the bucket too.",
 		Validate: func(_ context.Context, _ *machine.Machine, a *Answers) []finding.Finding {
 			if strings.ContainsFunc(a.S3.Root, func(r rune) bool { return r < ' ' || r == 0x7f }) ||
@@ -245,23 +228,26 @@ func s3RootQuestion() *Question {
 			}
 			return nil
 		},
+		Answer: func(a *Answers) *string { return &a.S3.Root },
 	}
-	return q.text(func(a *Answers) *string { return &a.S3.Root })
 }
 
 func s3EncryptQuestion() *Question {
-	q := &Question{
-		ID: "s3-encrypt", Title: "Encryption", Flags: []string{"--s3-encrypt"}, Asked: InBucket, Advanced: true,
-		Ask:  "Ask the engine to encrypt what it keeps?",
-		Help: "AWS does so anyway. Another engine may need keys of its own for it, and refuses to write where it has none.",
+	return &Question{
+		ID: "s3-encrypt", Step: "storage", Turn: 7, Title: "Encryption", Asked: InBucket, Advanced: true,
+		Flags:    []Flag{boolFlag("s3-encrypt", "encrypt S3 objects on the server side")},
+		Ask:      "Ask the engine to encrypt what it keeps?",
+		Help:     "AWS does so anyway. Another engine may need keys of its own for it, and refuses to write where it has none.",
+		Confirms: func(a *Answers) *bool { return &a.S3.Encrypt },
 	}
-	return q.confirm(func(a *Answers) *bool { return &a.S3.Encrypt })
 }
 
 func s3KMSQuestion() *Question {
-	q := &Question{
-		ID: "s3-kms-key-id", Title: "KMS key", Kind: Text, Flags: []string{"--s3-kms-key-id"},
-		Asked: func(a *Answers) bool { return InBucket(a) && a.S3.Encrypt }, Advanced: true,
+	return &Question{
+		ID: "s3-kms-key-id", Step: "storage", Turn: 7, Title: "KMS key",
+		Belongs: "--storage s3 with --s3-encrypt",
+		Flags:   []Flag{textFlag("s3-kms-key-id", "ID", "ID of the KMS key that encrypts S3 objects (implies --s3-encrypt)")},
+		Asked:   func(a *Answers) bool { return InBucket(a) && a.S3.Encrypt }, Advanced: true,
 		Ask: "With which key of the KMS?", Empty: "the engine's own",
 		Help: "Empty is the engine's own key. Whoever pulls then needs the right to use that key, and so does the server.",
 		Validate: func(_ context.Context, _ *machine.Machine, a *Answers) []finding.Finding {
@@ -271,24 +257,19 @@ func s3KMSQuestion() *Question {
 			}
 			return nil
 		},
+		Answer:  func(a *Answers) *string { return &a.S3.KMSKeyID },
+		Changed: func(a *Answers, _ string) { a.S3.Encrypt = a.S3.Encrypt || a.S3.KMSKeyID != "" },
 	}
-	q.text(func(a *Answers) *string { return &a.S3.KMSKeyID })
-	set := q.Set
-	q.Set = func(a *Answers, s string) error {
-		err := set(a, s)
-		a.S3.Encrypt = a.S3.Encrypt || a.S3.KMSKeyID != ""
-		return err
-	}
-	return q
 }
 
 // bucketName matches valid bucket names, including those that older S3 rules allow.
 var bucketName = pattern.Lazy(`^[A-Za-z0-9][A-Za-z0-9._-]{1,253}[A-Za-z0-9]$`)
 
 func s3BucketQuestion() *Question {
-	q := &Question{
-		ID: "s3-bucket", Title: "Bucket", Kind: Text, Flags: []string{"--s3-bucket"}, Asked: InBucket,
-		Ask: "Which bucket?",
+	return &Question{
+		ID: "s3-bucket", Step: "storage", Turn: 8, Title: "Bucket", Asked: InBucket,
+		Flags: []Flag{textFlag("s3-bucket", "NAME", "S3 bucket that stores the content, with --storage s3")},
+		Ask:   "Which bucket?",
 		Help: "It must be there already. Leaving this step writes, reads, lists and deletes a few small objects in it, so that a right that is missing is known before anything " +
 			"is installed. Any number of servers can share one bucket.",
 		Validate: func(_ context.Context, _ *machine.Machine, a *Answers) []finding.Finding {
@@ -301,7 +282,7 @@ func s3BucketQuestion() *Question {
 			}
 			return nil
 		},
-		Probe: ProbeBucket,
+		Probe:  ProbeBucket,
+		Answer: func(a *Answers) *string { return &a.S3.Bucket },
 	}
-	return q.text(func(a *Answers) *string { return &a.S3.Bucket })
 }

@@ -133,9 +133,8 @@ func ProbeBucket(ctx context.Context, m *machine.Machine, a *Answers) []finding.
 	if a.Offline || m.TryStorage == nil {
 		return nil
 	}
-	for _, q := range s3Questions() {
-		q.complete()
-		if q.Asked(a) && finding.AnyRefused(q.Validate(ctx, m, a)) {
+	for _, q := range All() {
+		if strings.HasPrefix(q.ID, "s3-") && q.Asked(a) && finding.AnyRefused(q.Validate(ctx, m, a)) {
 			return nil // reported already
 		}
 	}

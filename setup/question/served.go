@@ -3,6 +3,8 @@ package question
 import (
 	"slices"
 
+	"packhouse/certgen"
+	"packhouse/finding"
 	"packhouse/setup/installation"
 	"packhouse/trust"
 )
@@ -40,4 +42,19 @@ func servesFile(in *installation.Installed, path string) bool {
 		in.Path(installation.OwnCAFile),
 	}
 	return slices.Contains(used, path)
+}
+
+// readable refuses a path that is not a readable PEM file with certificates. An empty path is valid.
+func (a *Answers) readable(path string) []finding.Finding {
+	if path == "" {
+		return nil
+	}
+	data, err := a.readServed(path)
+	if err != nil {
+		return []finding.Finding{unreadable(err)}
+	}
+	if _, err := certgen.ParseChain(data); err != nil {
+		return []finding.Finding{fromInput(err)}
+	}
+	return nil
 }

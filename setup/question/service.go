@@ -16,8 +16,9 @@ import (
 )
 
 func serviceQuestion() *Question {
-	q := &Question{
-		ID: "service", Title: "Service", Flags: []string{"--service"}, Ask: "How should the server run?",
+	return &Question{
+		ID: "service", Step: "service", Title: "Service", Ask: "How should the server run?", Default: setup.NoService,
+		Flags: []Flag{textFlag("service", "MANAGER", "service manager that runs the server: systemd or none (default systemd on a machine that runs it, as root, for a new installation in the default directory; else none)")},
 		Help: "systemd starts the server at boot and after a crash, as a user of its own that can write only the storage directory. Without systemd, " +
 			"the server runs until this window is closed, or under another service manager.",
 		Choices: func(m *machine.Machine, _ *Answers) []Option {
@@ -29,22 +30,16 @@ func serviceQuestion() *Question {
 				systemd.Disabled = "only root can install a service"
 			}
 			return []Option{
-				{
-					Value: setup.NoService,
-					Title: "Manually",
-					Text:  "run packhouse serve yourself, or from your own unit",
-				},
+				{Value: setup.NoService, Title: "Manually", Text: "run packhouse serve yourself, or from your own unit"},
 				systemd,
 			}
 		},
+		Answer: func(a *Answers) *string { return &a.Service },
+		InUse:  func(in *installation.Installed) string { return in.Service() },
+		Validate: func(_ context.Context, m *machine.Machine, a *Answers) []finding.Finding {
+			return auditLogOfRoot(m, a)
+		},
 	}
-	q.text(func(a *Answers) *string { return &a.Service })
-	q.oneOf(func(in *installation.Installed) string { return in.Service() })
-	known := q.Validate
-	q.Validate = func(ctx context.Context, m *machine.Machine, a *Answers) []finding.Finding {
-		return append(known(ctx, m, a), auditLogOfRoot(m, a)...)
-	}
-	return q
 }
 
 // auditLogOfRoot warns about an audit log that root refuses to write. Without the service, root
@@ -64,17 +59,17 @@ func auditLogOfRoot(m *machine.Machine, a *Answers) []finding.Finding {
 }
 
 func runAsQuestion() *Question {
-	q := &Question{
-		ID: "run-as", Title: "Run as", Flags: []string{"--run-as"}, Kind: Text, Ask: "As which user should the server run?",
+	return &Question{
+		ID: "run-as", Step: "service", Title: "Run as", Ask: "As which user should the server run?", Default: setup.OwnName,
+		Belongs: "--service systemd", Missing: "the user that the server runs as is missing",
+		Give: "give its name, for instance " + setup.OwnName,
+		Flags: []Flag{textFlag("run-as", "USER",
+			"user that runs the server, with --service systemd (default packhouse, which setup creates)")},
 		Help: "This user will own the files that the server reads and writes: passwords, the certificate's key, content. It does not own the CA's key. Setup creates the user " +
 			"packhouse if it does not exist; any other user must exist. The server can still listen on a port below 1024.",
 		Asked:   func(a *Answers) bool { return a.Service == setup.Systemd },
 		Suggest: func(*machine.Machine, *Answers) []string { return []string{setup.OwnName} },
 		Validate: func(_ context.Context, m *machine.Machine, a *Answers) []finding.Finding {
-			if a.RunAs == "" {
-				return refused(setup.CodeMissing, "the user that the server runs as is missing",
-					"give its name, for instance "+setup.OwnName)
-			}
 			account, err := machine.FindAccount(a.RunAs)
 			if err != nil {
 				return refused(setup.CodeRunAs, fmt.Sprintf("user %q cannot be used: %v", a.RunAs, err),
@@ -91,8 +86,8 @@ func runAsQuestion() *Question {
 			}
 			return append(findings, a.Obstacles(account, program)...)
 		},
+		Answer: func(a *Answers) *string { return &a.RunAs },
 	}
-	return q.text(func(a *Answers) *string { return &a.RunAs })
 }
 
 // temporary are directories that the system cleans up.
@@ -129,9 +124,9 @@ func (a *Answers) Obstacles(user machine.Account, program string) []finding.Find
 	}
 	if obstacle := user.Stopped(a.StoragePath, 0); obstacle != "" {
 		findings = append(findings,
-			setup.Refuse(setup.CodeRunAs, fmt.Sprintf("%s may not enter %s: %s is closed", user.Name, a.StoragePath, obstacle), "").
-				WithRemedy(finding.Textf("choose another directory %s, or open that one: chmod a+x %s",
-					withFlag("--storage-path", ""), setup.Shell(obstacle))))
+			setup.Refuse(setup.CodeRunAs, fmt.Sprintf("%s may not enter %s: %s is closed", user.Name, a.StoragePath, obstacle),
+				"").WithRemedy(finding.Textf("choose another directory %s, or open that one: chmod a+x %s",
+				withFlag("--storage-path", ""), setup.Shell(obstacle))))
 	}
 	if contentOfOthers(a.StoragePath, user) {
 		refuse(fmt.Sprintf("%s holds content that belongs to another user than %s", a.StoragePath, user.Name),

@@ -29,9 +29,9 @@ func TestEveryQuestionIsWhole(t *testing.T) {
 				t.Errorf("%s: there twice, or no flag answers it", q.ID)
 			}
 			seen[q.ID] = true
-			for _, name := range q.Flags {
-				if f, ok := FlagNamed(strings.TrimPrefix(name, "--")); !ok || f.Question != q.ID {
-					t.Errorf("%s: flag %s answers %q", q.ID, name, f.Question)
+			for _, flag := range q.Flags {
+				if f, ok := FlagNamed(flag.Name); !ok || f.Question != q.ID {
+					t.Errorf("%s: flag %s answers %q", q.ID, flag.Name, f.Question)
 				}
 			}
 		}

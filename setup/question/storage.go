@@ -22,50 +22,44 @@ import (
 )
 
 func storageQuestion() *Question {
-	q := &Question{
-		ID: "storage", Title: "Storage", Flags: []string{"--storage"},
-		Ask: "Where shall packs and images be kept?",
+	return &Question{
+		ID: "storage", Step: "storage", Title: "Storage", Default: config.Filesystem,
+		Flags: []Flag{textFlag("storage", "DRIVER", "storage driver: filesystem, s3 or inmemory (default filesystem)")},
+		Ask:   "Where shall packs and images be kept?",
 		Help: "A directory has the layout of CNCF distribution, so that server can take over at any time, and this one can take over from it. In memory everything is " +
 			"gone at the next restart: good for trying out, and for nothing else.",
-		Choices: func(*machine.Machine, *Answers) []Option {
-			return []Option{
-				{Value: config.Filesystem, Title: "Directory", Text: "on a disk of this machine"},
-				{Value: config.S3, Title: "S3 bucket", Text: "AWS, MinIO, Ceph and others; many servers can share it"},
-				{Value: config.InMemory, Title: "In memory", Text: "everything is lost at restart"},
+		Choices: options(
+			option(config.Filesystem, "Directory", "on a disk of this machine"),
+			option(config.S3, "S3 bucket", "AWS, MinIO, Ceph and others; many servers can share it"),
+			option(config.InMemory, "In memory", "everything is lost at restart"),
+		),
+		Answer: func(a *Answers) *string { return &a.Storage },
+		InUse: func(in *installation.Installed) string {
+			if in.Config == nil {
+				return ""
 			}
+			return in.Config.Storage.Driver
 		},
 	}
-	q.text(func(a *Answers) *string { return &a.Storage }).oneOf(func(in *installation.Installed) string {
-		if in.Config == nil {
-			return ""
-		}
-		return in.Config.Storage.Driver
-	})
-	return q
 }
 
 func storagePathQuestion() *Question {
-	q := &Question{
-		ID: "storage-path", Title: "Directory", Kind: Path, Flags: []string{"--storage-path"},
-		Ask: "In which directory?",
+	return &Question{
+		ID: "storage-path", Step: "storage", Title: "Directory", Kind: Path,
+		Belongs: "--storage filesystem",
+		Flags:   []Flag{textFlag("storage-path", "DIR", "storage directory, with --storage filesystem")},
+		Ask:     "In which directory?",
 		Help: "It grows with what is pushed. A disk or volume of its own is best: then neither fills up the other. It must be writable by the user who will run the " +
 			"server, and survive a restart of the machine.",
 		Asked:    func(a *Answers) bool { return a.Storage == config.Filesystem },
 		Suggest:  suggestStoragePaths,
 		Validate: validateStoragePath,
 		Probe:    probeStoragePath,
+		Answer:   func(a *Answers) *string { return &a.StoragePath },
+		Changed: func(a *Answers, before string) {
+			a.TakeOver = a.TakeOver && a.StoragePath == before // consent was for the store in the other directory
+		},
 	}
-	q.text(func(a *Answers) *string { return &a.StoragePath })
-	set := q.Set
-	q.Set = func(a *Answers, s string) error {
-		before := a.StoragePath
-		err := set(a, s)
-		if a.StoragePath != before {
-			a.TakeOver = false // consent was for the store in the other directory
-		}
-		return err
-	}
-	return q
 }
 
 // suggestStoragePaths returns the default directory and, if different, one below the installation
@@ -166,8 +160,9 @@ func probeStoragePath(ctx context.Context, m *machine.Machine, a *Answers) []fin
 }
 
 func inMemoryQuestion() *Question {
-	q := &Question{
-		ID: "confirm-inmemory", Title: "Nothing kept", Flags: []string{"--confirm-inmemory"},
+	return &Question{
+		ID: "confirm-inmemory", Step: "storage", Title: "Nothing kept",
+		Flags: []Flag{boolFlag("confirm-inmemory", "confirm that a restart loses all content, with --storage inmemory")},
 		Ask:   "Really keep everything in memory only?",
 		Help:  "Every pack and image is lost when the server stops, also by an update of the machine, and clusters that pull them then fail.",
 		Asked: func(a *Answers) bool { return a.Storage == config.InMemory },
@@ -178,8 +173,8 @@ func inMemoryQuestion() *Question {
 			}
 			return warned(setup.CodeInMemory, "with storage in memory everything is lost at restart", "")
 		},
+		Confirms: func(a *Answers) *bool { return &a.InMemoryConfirmed },
 	}
-	return q.confirm(func(a *Answers) *bool { return &a.InMemoryConfirmed })
 }
 
 // id returns the ID of the installation of the answers.
@@ -214,16 +209,18 @@ func (a *Answers) otherOwner() *installation.StoreOwner {
 
 // takeOverQuestion asks whether to take over a store that another installation owns.
 func takeOverQuestion() *Question {
-	q := &Question{
-		ID: "take-over-store", Title: "Take over", Flags: []string{"--take-over-store"},
+	return &Question{
+		ID: "take-over-store", Once: true, Step: "storage", Title: "Take over",
+		Flags: []Flag{boolFlag("take-over-store",
+			"take over a storage directory that belongs to another installation, which must no longer serve it")},
 		Ask: "This directory holds the packs of another installation. Take it over?",
 		Help: "Each store belongs to one installation. After a take-over this installation serves the packs and images in the directory, and the other one must not: " +
 			"two servers on one directory damage it. Users and certificates are not taken over, and uninstall --data of either installation leaves the content. " +
 			"Answer yes if the other installation is gone, or moves here. Otherwise choose another directory.",
 		Asked:    func(a *Answers) bool { return a.otherOwner() != nil },
 		Validate: validateTakeOver,
+		Confirms: func(a *Answers) *bool { return &a.TakeOver },
 	}
-	return q.confirm(func(a *Answers) *bool { return &a.TakeOver })
 }
 
 func validateTakeOver(_ context.Context, _ *machine.Machine, a *Answers) []finding.Finding {

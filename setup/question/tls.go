@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -21,42 +20,24 @@ import (
 const certNameCode = certgen.CodeName
 
 func tlsQuestion() *Question {
-	q := &Question{
-		ID: "tls", Title: "TLS", Flags: []string{"--tls"},
+	return &Question{
+		ID: "tls", Step: "tls", Title: "TLS", Default: string(setup.PrivateCA),
+		Flags: []Flag{textFlag("tls", "MODE",
+			"certificate source: private-ca, self-signed, files, letsencrypt or off (default private-ca)")},
 		Ask: "Where does the server's certificate come from?",
 		Help: "Passwords cross the network with every request, so TLS is what keeps them. Under a private CA clients trust ca.crt once and notice no renewal. A " +
 			"self-signed certificate has to be handed out again each time. Your own files suit where an authority exists already; they are used where they lie. " +
 			"Let's Encrypt, or another ACME directory, asks this server for a proof on port 443 under its host name; the server renews by itself.",
-		Choices: func(*machine.Machine, *Answers) []Option {
-			return []Option{
-				{
-					Value: string(setup.PrivateCA),
-					Title: "Private CA",
-					Text:  "a CA of this installation signs it; clients trust ca.crt once",
-				},
-				{
-					Value: string(setup.SelfSigned),
-					Title: "Self-signed",
-					Text:  "a single certificate, to be trusted again after each renewal",
-				},
-				{Value: string(setup.Files), Title: "Own files", Text: "certificate and key that you have"},
-				{
-					Value: string(setup.LetsEncrypt),
-					Title: "Let's Encrypt",
-					Text:  "a CA that everybody trusts signs it, for a name that leads here from the internet",
-				},
-				{
-					Value: string(setup.Off),
-					Title: "Off",
-					Text:  "plain HTTP, behind a proxy or for trying out on this machine",
-				},
-			}
-		},
-		Get: func(a *Answers) string { return string(a.TLS) },
-		Set: func(a *Answers, s string) error {
-			a.TLS = setup.TLSMode(strings.TrimSpace(s))
-			return nil
-		},
+		Choices: options(
+			option(setup.PrivateCA, "Private CA", "a CA of this installation signs it; clients trust ca.crt once"),
+			option(setup.SelfSigned, "Self-signed", "a single certificate, to be trusted again after each renewal"),
+			option(setup.Files, "Own files", "certificate and key that you have"),
+			option(setup.LetsEncrypt, "Let's Encrypt",
+				"a CA that everybody trusts signs it, for a name that leads here from the internet"),
+			option(setup.Off, "Off", "plain HTTP, behind a proxy or for trying out on this machine"),
+		),
+		Answer: func(a *Answers) *string { return (*string)(&a.TLS) },
+		InUse:  func(in *installation.Installed) string { return in.TLSMode() },
 		Validate: func(_ context.Context, m *machine.Machine, a *Answers) []finding.Finding {
 			findings := judgeCAKey(a)
 			if finding.AnyRefused(findings) {
@@ -77,8 +58,6 @@ func tlsQuestion() *Question {
 			return nil
 		},
 	}
-	q.oneOf(func(in *installation.Installed) string { return in.TLSMode() })
-	return q
 }
 
 // judgeCA reports whether the existing CA can sign a certificate that is due, for the requested
@@ -113,9 +92,10 @@ func judgeCA(a *Answers, now time.Time) []finding.Finding {
 }
 
 func insecureQuestion() *Question {
-	q := &Question{
-		ID: "insecure", Title: "Plain HTTP", Flags: []string{"--insecure"},
-		Ask: "Really let passwords cross the network unencrypted?",
+	return &Question{
+		ID: "insecure", Step: "tls", Title: "Plain HTTP",
+		Flags: []Flag{boolFlag("insecure", "accept passwords over plain HTTP from other machines")},
+		Ask:   "Really let passwords cross the network unencrypted?",
 		Help: "Without TLS anyone between a client and this server can read user names, passwords and content, and can change them. docker and podman refuse such a " +
 			"registry unless told otherwise on every machine. It is right only behind a proxy that speaks TLS, or in a network that you trust entirely.",
 		Asked: func(a *Answers) bool { return a.TLS == setup.Off && !config.Local("tcp", a.Addr) },
@@ -126,39 +106,32 @@ func insecureQuestion() *Question {
 			}
 			return nil
 		},
+		Confirms: func(a *Answers) *bool { return &a.Insecure },
 	}
-	return q.confirm(func(a *Answers) *bool { return &a.Insecure })
 }
 
 func keyTypeQuestion() *Question {
-	q := &Question{
-		ID: "key-type", Title: "Key", Flags: []string{"--key-type"}, Advanced: true, Asked: Made,
+	return &Question{
+		ID: "key-type", Step: "tls", Title: "Key", Advanced: true, Asked: Made, Default: string(certgen.ECDSAP256),
+		Belongs: "a certificate that setup makes: --tls private-ca or self-signed",
+		Flags: []Flag{textFlag("key-type", "TYPE",
+			"type of the certificate's key: ecdsa-p256, rsa-2048 or rsa-4096 (default ecdsa-p256)")},
 		Ask:  "Which kind of key shall the certificate have?",
 		Help: "ECDSA over P-256 is understood by every client of the last decade and its handshakes are cheap. RSA is for clients older than that.",
-		Choices: func(*machine.Machine, *Answers) []Option {
-			return []Option{
-				{Value: string(certgen.ECDSAP256), Title: "ECDSA P-256", Text: "small and quick"},
-				{Value: string(certgen.RSA2048), Title: "RSA 2048", Text: "for old clients"},
-				{
-					Value: string(certgen.RSA4096),
-					Title: "RSA 4096",
-					Text:  "where a policy asks for it; handshakes cost ten times as much",
-				},
+		Choices: options(
+			option(certgen.ECDSAP256, "ECDSA P-256", "small and quick"),
+			option(certgen.RSA2048, "RSA 2048", "for old clients"),
+			option(certgen.RSA4096, "RSA 4096", "where a policy asks for it; handshakes cost ten times as much"),
+		),
+		Answer: func(a *Answers) *string { return (*string)(&a.KeyType) },
+		Clean:  strings.ToLower,
+		InUse: func(in *installation.Installed) string {
+			if in.Cert == nil {
+				return ""
 			}
-		},
-		Get: func(a *Answers) string { return string(a.KeyType) },
-		Set: func(a *Answers, s string) error {
-			a.KeyType = certgen.KeyType(strings.ToLower(strings.TrimSpace(s)))
-			return nil
+			return in.Cert.Info.KeyType
 		},
 	}
-	q.oneOf(func(in *installation.Installed) string {
-		if in.Cert == nil {
-			return ""
-		}
-		return in.Cert.Info.KeyType
-	})
-	return q
 }
 
 // longest is the longest certificate lifetime in days that Apple clients accept.
@@ -179,7 +152,10 @@ var errNotNumber = errors.New("is not a whole number")
 
 func certDaysQuestion() *Question {
 	return &Question{
-		ID: "cert-days", Title: "Life", Kind: Number, Flags: []string{"--cert-days"}, Advanced: true, Asked: Made,
+		ID: "cert-days", Step: "tls", Title: "Life", Kind: Number, Advanced: true, Asked: Made,
+		Belongs: "a certificate that setup makes: --tls private-ca or self-signed",
+		Flags: []Flag{textFlag("cert-days", "N",
+			"validity of a new certificate in days (default 397 from the private CA, 825 self-signed)")},
 		Ask:  "How many days shall the certificate live?",
 		Help: "Under the private CA renewing costs nothing, so short is good: 397 days. A self-signed certificate has to be handed out again each time: 825 days, the most that Apple's clients accept.",
 		Get:  func(a *Answers) string { return strconv.Itoa(a.LifetimeDays()) },
@@ -208,42 +184,72 @@ func certDaysQuestion() *Question {
 }
 
 func subjectQuestion() *Question {
-	q := &Question{
-		ID: "subject", Title: "Subject", Kind: Text, Flags: []string{"--subject"}, Advanced: true, Asked: Made,
-		Ask:  "What else shall the certificate say about you?",
-		Help: "For people who look at it: C=DE,ST=Berlin,L=Berlin,O=Example,OU=Platform, each part optional. Clients do not care.",
+	return &Question{
+		ID: "subject", Step: "tls", Title: "Subject", Advanced: true, Asked: Made,
+		Belongs: "a certificate that setup makes: --tls private-ca or self-signed",
+		Flags:   []Flag{textFlag("subject", "SUBJECT", "additional fields of the certificate's subject: C=,ST=,L=,O=,OU=")},
+		Ask:     "What else shall the certificate say about you?",
+		Help:    "For people who look at it: C=DE,ST=Berlin,L=Berlin,O=Example,OU=Platform, each part optional. Clients do not care.",
 		Validate: func(_ context.Context, _ *machine.Machine, a *Answers) []finding.Finding {
 			if _, err := certgen.ParseSubject(a.Subject); err != nil {
 				return refused(setup.CodeValue, strings.TrimPrefix(err.Error(), "parse subject: "), "write it as C=DE,O=Example")
 			}
 			return nil
 		},
+		Answer: func(a *Answers) *string { return &a.Subject },
 	}
-	return q.text(func(a *Answers) *string { return &a.Subject })
 }
 
-func rotateQuestion(id, title, ask, help string, field func(*Answers) *bool) *Question {
-	q := &Question{ID: id, Title: title, Ask: ask, Help: help, Flags: []string{"--" + id}, Advanced: true}
-	q.Asked = func(a *Answers) bool {
-		in := a.Existing
-		switch {
-		case !Made(a) || in == nil || in.Cert == nil:
-			return false
-		case id == "new-ca":
-			return a.TLS == setup.PrivateCA
-		case id == "drop-old-ca":
-			return a.TLS == setup.PrivateCA && in.CA != nil && len(in.CA.Chain) > 1
-		}
-		return true
+// renewal returns a question about renewing the existing certificate.
+func renewal(title, ask, help string, flag Flag, confirms func(*Answers) *bool) *Question {
+	return &Question{
+		ID: flag.Name, Step: "tls", Title: title, Ask: ask, Help: help, Flags: []Flag{flag}, Advanced: true, Once: true,
+		Confirms: confirms,
+		Asked: func(a *Answers) bool {
+			in := a.Existing
+			switch {
+			case !Made(a) || in == nil || in.Cert == nil:
+				return false
+			case flag.Name == "new-ca":
+				return a.TLS == setup.PrivateCA
+			case flag.Name == "drop-old-ca":
+				return a.TLS == setup.PrivateCA && in.CA != nil && len(in.CA.Chain) > 1
+			}
+			return true
+		},
+		Changed: func(a *Answers, _ string) { a.RotateCert = a.RotateCert || a.NewKey || a.NewCA || a.DropOldCA },
 	}
-	q.confirm(field)
-	set := q.Set
-	q.Set = func(a *Answers, s string) error {
-		if err := set(a, s); err != nil {
-			return err
-		}
-		a.RotateCert = a.RotateCert || slices.Contains([]bool{a.NewKey, a.NewCA, a.DropOldCA}, true)
-		return nil
-	}
-	return q
+}
+
+func rotateCertQuestion() *Question {
+	return renewal("Renew", "Make a new certificate now?",
+		"The certificate in use stays as long as it fits the answers. A new one can be made at any time; under the private CA "+
+			"clients notice nothing.",
+		boolFlag("rotate-cert", "issue a new certificate now"), func(a *Answers) *bool { return &a.RotateCert })
+}
+
+func newKeyQuestion() *Question {
+	return renewal("New key", "Make a new key with it?",
+		"A renewed certificate keeps its key unless you ask for a new one, for instance because someone saw the old one. Only "+
+			"clients that pin the key notice.",
+		boolFlag("new-key", "create a new private key for the certificate (implies --rotate-cert)"),
+		func(a *Answers) *bool { return &a.NewKey })
+}
+
+func newCAQuestion() *Question {
+	return renewal("New CA", "Make a new certificate authority?",
+		"Every client has to trust the new ca.crt. It is handed out together with the old one, so clients can be moved over one "+
+			"by one.",
+		boolFlag("new-ca", "create a new private CA and issue the certificate from it (implies --rotate-cert); "+
+			"clients must trust the new CA"),
+		func(a *Answers) *bool { return &a.NewCA })
+}
+
+func dropOldCAQuestion() *Question {
+	return renewal("Old CA", "Stop handing out the previous CA?",
+		"After a new CA was made, ca.crt holds the old one too. Once every client has the new one there is no reason to go on "+
+			"trusting the old one.",
+		boolFlag("drop-old-ca",
+			"stop handing out the previous CA; use it after --new-ca, when every client trusts the new CA"),
+		func(a *Answers) *bool { return &a.DropOldCA })
 }

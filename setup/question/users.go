@@ -16,8 +16,15 @@ import (
 
 func usersQuestion() *Question {
 	return &Question{
-		ID: "users", Title: "Users",
-		Kind: Users, Flags: []string{"--user", "--admin", "--remove-user", "--password-file", "--password-stdin"},
+		ID: "users", Step: "users", Title: "Users",
+		Kind: Users,
+		Flags: []Flag{
+			textFlag("admin", "NAME", "name of the administrator (default admin)"),
+			listFlag("user", "NAME[:ROLE]", "additional user: reader (default), writer or admin"),
+			listFlag("remove-user", "NAME", "user to remove"),
+			listFlag("password-file", "NAME=FILE", "file with the password of a user"),
+			boolFlag("password-stdin", "read lines NAME:PASSWORD from standard input"),
+		}, Main: 1,
 		Ask: "Who may use the registry?",
 		Help: "A reader pulls, a writer also pushes, an admin also deletes. Palette and build machines get along with readers and writers of their own; then a password " +
 			"can be changed without breaking the others. Passwords are stored as bcrypt hashes only. One that you leave out is generated and shown once.",
@@ -126,14 +133,13 @@ func judgeUser(u setup.User, existing bool) []finding.Finding {
 }
 
 func realmQuestion() *Question {
-	q := &Question{
-		ID: "realm", Title: "Realm", Kind: Text, Flags: []string{"--realm"}, Advanced: true,
-		Ask:  "What shall browsers show when they ask for the password?",
-		Help: "A few words that tell people which password is meant. Programs do not care.",
+	return &Question{
+		ID: "realm", Step: "users", Title: "Realm", Advanced: true, Default: setup.OwnName,
+		Missing: "the realm is empty", Give: "give a few words, for instance packhouse",
+		Flags: []Flag{textFlag("realm", "TEXT", "realm that browsers show when they ask for the password")},
+		Ask:   "What shall browsers show when they ask for the password?",
+		Help:  "A few words that tell people which password is meant. Programs do not care.",
 		Validate: func(_ context.Context, _ *machine.Machine, a *Answers) []finding.Finding {
-			if a.Realm == "" {
-				return refused(setup.CodeMissing, "the realm is empty", "give a few words, for instance packhouse")
-			}
 			if i := strings.IndexFunc(a.Realm,
 				func(r rune) bool { return r < ' ' || r > '~' || r == '"' || r == '\\' }); i >= 0 {
 				return refused(setup.CodeValue, fmt.Sprintf("the realm holds %+q, which does not travel in an HTTP header",
@@ -141,6 +147,6 @@ func realmQuestion() *Question {
 			}
 			return nil
 		},
+		Answer: func(a *Answers) *string { return &a.Realm },
 	}
-	return q.text(func(a *Answers) *string { return &a.Realm })
 }
