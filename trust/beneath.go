@@ -127,6 +127,11 @@ func wrongKind(path string, info fs.FileInfo, expected string) *Error {
 	return NewError(path, info, "it is "+kindOf(info.Mode())+", not "+expected, removal(path))
 }
 
+// MoveAway returns what to do about a directory, or another entry, in the place of a file.
+func MoveAway(path string) string {
+	return "move it away with mv " + printable.Shell(path) + " " + printable.Shell(path+".away")
+}
+
 // removal returns what to do about a file that another user may have planted.
 func removal(path string) string {
 	return "look at it first: if it is not yours, remove it with rm " + printable.Shell(path)

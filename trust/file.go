@@ -28,6 +28,32 @@ func (p Policy) OpenFile(path string) (*os.File, error) {
 	return dir.OpenRegular(base, os.O_RDONLY, 0)
 }
 
+// OpenLinked opens a file as [Policy.OpenFile] does. The file may itself be a symbolic link that only
+// root and the acting user can have made. If the link refers to a directory, a device or a pipe,
+// errors name the link, so that their fix does not act on its target.
+func (p Policy) OpenLinked(path string) (*os.File, error) {
+	resolved, err := p.Resolve(path)
+	if err != nil {
+		return nil, err
+	}
+	f, err := p.OpenFile(resolved)
+	if err == nil {
+		return f, nil
+	}
+	link, failure := os.Lstat(path)
+	if failure != nil || link.Mode()&fs.ModeSymlink == 0 {
+		return nil, err
+	}
+	target, failure := os.Lstat(resolved)
+	switch {
+	case failure != nil || target.Mode().IsRegular():
+		return nil, err
+	case target.IsDir():
+		return nil, &fs.PathError{Op: "read", Path: path, Err: syscall.EISDIR}
+	}
+	return nil, NewError(path, link, "it is a symbolic link to "+kindOf(target.Mode())+", not "+regularFile, removal(path))
+}
+
 // Open opens a file as [Policy.OpenFile] does, and returns an [*Error] too if other users can write the file itself.
 func (p Policy) Open(path string) (*os.File, error) {
 	f, err := p.OpenFile(path)
@@ -129,12 +155,27 @@ func readInput(path string, limit int64, patience time.Duration) ([]byte, error)
 
 // ReadAtMost returns the content of an open file from its current offset. It returns an error if there are more than limit bytes.
 func ReadAtMost(f *os.File, limit int64) ([]byte, error) {
-	data, err := io.ReadAll(io.LimitReader(f, limit+1))
-	if err == nil && int64(len(data)) > limit {
-		err = &fs.PathError{Op: "read", Path: f.Name(), Err: fmt.Errorf("larger than %d bytes", limit)}
+	if left(f) <= limit {
+		data, err := io.ReadAll(io.LimitReader(f, limit+1))
+		if err != nil {
+			return nil, err
+		}
+		if int64(len(data)) <= limit {
+			return data, nil
+		}
 	}
+	return nil, &fs.PathError{Op: "read", Path: f.Name(), Err: fmt.Errorf("larger than %d bytes", limit)}
+}
+
+// left returns the number of bytes behind the current offset of a file, as far as its size is known.
+func left(f *os.File) int64 {
+	info, err := f.Stat()
+	if err != nil || !info.Mode().IsRegular() {
+		return 0
+	}
+	at, err := f.Seek(0, io.SeekCurrent)
 	if err != nil {
-		return nil, err
+		return 0
 	}
-	return data, nil
+	return info.Size() - at
 }

@@ -58,8 +58,44 @@ func TestReadFile(t *testing.T) {
 	}
 }
 
+// TestOpenLinked opens links of root to what is not a regular file. The fix must not act on the target.
+func TestOpenLinked(t *testing.T) {
+	tr := newTree(t)
+	tr.link("dir/file", "to-file")
+	tr.link("dir", "to-dir")
+	tr.link("/dev/null", "to-device")
+	tr.link("to-device", "to-link")
+	f, err := Policy{}.OpenLinked(tr.at("to-file"))
+	tr.ok(err)
+	tr.ok(f.Close())
+	_, err = Policy{}.OpenLinked(tr.at("to-dir"))
+	if !errors.Is(err, syscall.EISDIR) || !strings.Contains(err.Error(), tr.at("to-dir")+":") {
+		t.Errorf("OpenLinked of a link to a directory: %v", err)
+	}
+	for _, name := range []string{"to-device", "to-link"} {
+		_, err := Policy{}.OpenLinked(tr.at(name))
+		fault := Unsafe(err)
+		if fault == nil || fault.Path != tr.at(name) || strings.Contains(fault.Fix, "/dev/null") ||
+			!strings.Contains(fault.Reason, "a symbolic link to a device") {
+			t.Errorf("OpenLinked of a link to a device: %+v", fault)
+		}
+	}
+	if err := (Policy{}).Check(tr.at("to-device")); err != nil {
+		t.Errorf("Check of a link to a device that all users may write: %v", err)
+	}
+}
+
 func TestReadFileLimit(t *testing.T) {
 	tr := newTree(t)
+	tr.file("sparse", 0o600)
+	tr.ok(os.Truncate(tr.at("sparse"), 1<<40))
+	if allocated := testing.AllocsPerRun(1, func() {
+		if _, err := (Policy{}).ReadFile(tr.at("sparse"), 1<<24); err == nil {
+			t.Error("ReadFile of 1 TiB with a limit of 16 MiB: nil, want an error")
+		}
+	}); allocated > 100 {
+		t.Errorf("ReadFile of a file above its limit: %.0f allocations", allocated)
+	}
 	if _, err := (Policy{}).ReadFile(tr.at("dir/file"), 3); err == nil {
 		t.Error("ReadFile of 7 bytes with a limit of 3: nil, want an error")
 	}

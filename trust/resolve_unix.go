@@ -177,7 +177,7 @@ func (p Policy) fault(path string, info fs.FileInfo, sticky bool) *Error {
 		}
 		fault.Foreign = true
 		return fault
-	case mode.Perm()&0o022 == 0 || sticky || p.anyMode:
+	case mode.Perm()&0o022 == 0 || sticky || p.anyMode, mode&fs.ModeDevice != 0: // writing to a device does not change it
 		return nil
 	case mode.Perm()&0o002 != 0:
 		return NewError(path, info, "all users can write it", fixMode("o", path, info))

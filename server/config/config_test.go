@@ -243,7 +243,7 @@ func TestLoadReadsTheFile(t *testing.T) {
 	}
 	for path, want := range map[string]string{
 		dir + "/gone.yml": dir + "/gone.yml: not found; correct the path, or run packhouse setup to create the file",
-		dir:               dir + ": is a directory; name the file inside it; was a file mounted here that is not there outside?",
+		dir:               dir + ": is a directory; name the file inside it; if a container engine made the directory because it was to mount a file that does not exist, move it away with mv " + dir + " " + dir + ".away and create the file",
 	} {
 		if _, err := Load(Source{Path: path}); err == nil || err.Error() != want {
 			t.Errorf("got %v, want %s", err, want)

@@ -157,7 +157,9 @@ func (src *Source) open() (string, []byte, error) {
 			}
 		}
 		if errors.Is(err, syscall.EISDIR) { // container runtimes create a directory for a missing mount source
-			p.What, p.Remedy = "is a directory", "name the file inside it; was a file mounted here that is not there outside?"
+			p.What = "is a directory"
+			p.Remedy = "name the file inside it; if a container engine made the directory because it was to mount " +
+				"a file that does not exist, " + trust.MoveAway(src.Path) + " and create the file"
 		}
 		if errors.Is(err, errNotRegular) {
 			p.What, p.Remedy = "is a pipe, a socket or a device", "name the configuration file itself"

@@ -95,7 +95,8 @@ func (v *verifier) read(key, path string) ([]byte, bool) {
 		v.add(Error, CodeFile, key, fmt.Sprintf(" names a file that is not there: %s", quotePath(path)), search(path))
 		return nil, false
 	case err == nil && info.IsDir():
-		v.add(Error, CodeFile, key, fmt.Sprintf(" is a directory: %s", quotePath(path)), "name the file inside it")
+		v.add(Error, CodeFile, key, fmt.Sprintf(" is a directory: %s", quotePath(path)),
+			"name the file inside it, or "+trust.MoveAway(path)+" and put the file in its place")
 		return nil, false
 	case err == nil && !info.Mode().IsRegular():
 		v.add(Error, CodeFile, key, fmt.Sprintf(" is not a regular file: %s", quotePath(path)), "name a file")

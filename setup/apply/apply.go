@@ -73,7 +73,7 @@ func Apply(ctx context.Context, p *plan.Plan, options Options) (*Applied, error)
 			ctx, p, &installation.Journal{State: committing, At: applied.At, Made: made, Users: w.Users},
 		)
 		if err != nil {
-			return fmt.Errorf("apply: %w", installation.RefuseUnsafe(err))
+			return fmt.Errorf("apply: %w", installation.AsFinding(err))
 		}
 		return nil
 	})

@@ -27,7 +27,7 @@ func open(dir string, l *Lock) (*installation.Installed, error) {
 	said := ""
 	if installation.HasUnfinishedRun(dir) {
 		if said, err = recoverRun(dir, l, nil); err != nil && !cannotWrite(err) {
-			return nil, installation.RefuseUnsafe(err)
+			return nil, installation.AsFinding(err)
 		}
 	}
 	in, err := installation.Load(dir)

@@ -17,4 +17,7 @@ const (
 	CodeNotRenewed   = "cert-not-renewed"      // the server presents the previous certificate
 	CodePacks        = "packs-not-installable" // Palette does not install some stored packs
 	CodeUnreadable   = "firewall-not-asked"    // only root may read the rules
+	CodeIsDir        = "file-is-directory"     // a directory is in the place of a file
+	CodeNotDir       = "file-not-directory"    // a file is in the place of a directory
+	CodeNotRegular   = "file-not-regular"      // a pipe, a socket or a device is in the place of a file
 )

@@ -113,10 +113,10 @@ func (f File) unseen(err error) Result {
 	return failed("file-unreadable", f.Path, err.Error(), "run the check as the user who owns the installation")
 }
 
-// noDirectory reports a path that is not a directory and must be one.
-func noDirectory(path string) Result {
-	return failed("file-not-directory", path, path+" is "+trust.Kind(path)+", and a directory belongs there",
-		"move it away, then packhouse setup makes the directory")
+// misplaced reports a path that is not what it must be, "a file" or "a directory".
+func misplaced(code, path, expected string) Result {
+	return failed(code, path, path+" is "+trust.Kind(path)+", and "+expected+" belongs there",
+		trust.MoveAway(path)+", then run packhouse setup --yes")
 }
 
 // judge returns the fault of an existing file.
@@ -125,20 +125,22 @@ func (f File) judge(info fs.FileInfo) (r Result, bad bool) {
 	uid, known := ownerOf(info)
 	switch {
 	case info.IsDir() && !f.Dir:
-		return failed("file-is-directory", f.Path, f.Path+" is "+trust.Kind(f.Path), "move it away, then packhouse setup writes the file"), true
+		return misplaced(CodeIsDir, f.Path, "a file"), true
 	case !info.IsDir() && f.Dir:
-		return noDirectory(f.Path), true
+		return misplaced(CodeNotDir, f.Path, "a directory"), true
+	case !info.IsDir() && !info.Mode().IsRegular():
+		return misplaced(CodeNotRegular, f.Path, "a file"), true
 	case known && f.Secret && mode&f.closed() != 0:
 		right := "600"
 		if f.Dir {
 			right = "700"
 		}
-		return failed("file-mode", fmt.Sprintf("%s is %04o", f.Path, mode), "others on this machine can read it", "chmod "+right+" "+f.Path), true
+		return failed("file-mode", fmt.Sprintf("%s is %04o", f.Path, mode), "others on this machine can read it", "chmod "+right+" "+printable.Shell(f.Path)), true
 	case known && len(f.Holds) > 0 && mode&0o007 != 0:
 		return failed("file-mode", fmt.Sprintf("%s is %04o", f.Path, mode),
-			"others on this machine can read it, and "+strings.Join(f.Holds, ", ")+" in it", "chmod o= "+f.Path), true
+			"others on this machine can read it, and "+strings.Join(f.Holds, ", ")+" in it", "chmod o= "+printable.Shell(f.Path)), true
 	case known && f.Owner != nil && uid != f.Owner.UID && !f.readByGroup(info):
-		return failed("file-owner", fmt.Sprintf("%s belongs to user %s", f.Path, userName(uid)), f.Why, "chown "+f.Owner.Name+" "+f.Path), true
+		return failed("file-owner", fmt.Sprintf("%s belongs to user %s", f.Path, userName(uid)), f.Why, "chown "+f.Owner.Name+" "+printable.Shell(f.Path)), true
 	}
 	return Result{}, false
 }

@@ -96,6 +96,16 @@ func TestProveFilesNamesALink(t *testing.T) {
 	told(t, r, Failed, "file-not-directory", "", "is a symbolic link to a file, and a directory belongs there", "move it away")
 }
 
+func TestProveFilesNamesADevice(t *testing.T) {
+	link := filepath.Join(t.TempDir(), "it")
+	if err := os.Symlink(os.DevNull, link); err != nil {
+		t.Skip("symbolic links cannot be made here:", err)
+	}
+	s := newSession(Target{Files: []File{{Path: link, Secret: true}}, Now: time.Now})
+	r := s.prove(t.Context(), proof{id: "files", prove: proveFiles})
+	told(t, r, Failed, "file-not-regular", "", "is a symbolic link to a device, and a file belongs there", "mv "+link+" ")
+}
+
 // TestUnsafePathHasOneHint verifies that the remedy of an untrusted path is not part of its cause.
 func TestUnsafePathHasOneHint(t *testing.T) {
 	s := newSession(Target{ConfigPath: "myconfig.yml", Findings: []config.Problem{

@@ -83,7 +83,7 @@ func proveStorage(ctx context.Context, s *session) Result {
 	case space.bytes < lowSpace/16:
 		return failed("storage-full", seen, "the file system is full", "packhouse setup --storage-path names a larger place")
 	case blocked != "":
-		return noDirectory(blocked)
+		return misplaced(CodeNotDir, blocked, "a directory")
 	case space.bytes < lowSpace:
 		return warning("storage-space", seen, "less than 1 GiB is left",
 			"free space, or move the storage to a larger file system")

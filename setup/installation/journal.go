@@ -95,7 +95,7 @@ func (s *Step) Resolve(path string, p Places) error {
 	}
 	resolved, err := p.Policy().Resolve(path)
 	if err != nil {
-		return RefuseUnsafe(err)
+		return AsFinding(err)
 	}
 	s.Path, s.Link = resolved, path
 	return nil

@@ -7,10 +7,12 @@ import (
 	"io/fs"
 	"path/filepath"
 	"strings"
+	"syscall"
 
 	"packhouse/finding"
 	"packhouse/pattern"
 	"packhouse/setup"
+	"packhouse/trust"
 )
 
 // JournalVersion is the version of the format of journals and backup manifests. Version 1 used
@@ -57,15 +59,20 @@ func (j *Journal) Encode(r Roots) (*Journal, error) {
 }
 
 // ReadJournal reads the journal of a run, or the manifest of a backup, of the installation with
-// these roots.
+// these roots. If it is damaged, the error is a *finding.Error.
 func ReadJournal(r Roots, path string) (*Journal, error) {
 	data, err := (Places{}).Policy().ReadFile(path, LargestFile)
-	if err != nil {
-		return nil, RefuseUnsafe(err)
+	switch {
+	case errors.Is(err, syscall.EISDIR):
+		return nil, discard(r, setup.CodeIsDir, path, path+" is a directory, and has to be a file")
+	case errors.Is(err, fs.ErrNotExist) && filepath.Base(path) == RecordFile:
+		return nil, discard(r, setup.CodeBroken, path, path+" is missing")
+	case err != nil:
+		return nil, AsFinding(err)
 	}
 	j := &Journal{}
 	if err := json.Unmarshal(data, j); err != nil {
-		return nil, fmt.Errorf("read journal %s: %w", path, err)
+		return nil, discard(r, setup.CodeBroken, path, fmt.Sprintf("%s is damaged: %v", path, err))
 	}
 	if j.Version > JournalVersion {
 		return nil, fmt.Errorf("read journal %s: a newer version of packhouse wrote it", path)
@@ -74,15 +81,21 @@ func ReadJournal(r Roots, path string) (*Journal, error) {
 		if !errors.Is(err, errForeign) {
 			return nil, fmt.Errorf("read journal %s: %w", path, err)
 		}
-		remedy := "inspect the file; to discard the unfinished change, remove " + setup.Shell(
-			filepath.Join(r.Dir, WorkDir),
-		)
-		if filepath.Base(path) == RecordFile {
-			remedy = "inspect the file; to discard the backup, remove " + setup.Shell(filepath.Dir(path))
-		}
-		return nil, finding.NewError(setup.Refuse(CodeForeignPath, path+": "+err.Error(), remedy))
+		return nil, discard(r, CodeForeignPath, path, path+": "+err.Error())
 	}
 	return j, nil
+}
+
+// discard returns the error about a journal or a backup manifest that cannot be used. Its remedy moves
+// away the directory that the file belongs to, and names the command that continues without it.
+func discard(r Roots, code, path, what string) error {
+	change, dir, command := "the unfinished change", filepath.Join(r.Dir, WorkDir), writeAgain
+	if filepath.Base(path) == RecordFile {
+		change, dir, command = "the backup", filepath.Dir(path), "packhouse rollback --dry-run"
+	}
+	return finding.NewError(
+		setup.Refuse(code, what, "to discard "+change+", "+trust.MoveAway(dir)+", then run "+command),
+	)
 }
 
 // decode makes the paths of a journal absolute, and returns an error that wraps errForeign if one

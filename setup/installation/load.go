@@ -38,10 +38,10 @@ func LoadWith(dir, unit string) (*Installed, error) {
 	_, err = os.Lstat(in.Path(WorkDir))
 	in.HalfDone = err == nil
 	if err := in.loadConfig(); err != nil {
-		return nil, RefuseUnsafe(err)
+		return nil, AsFinding(err)
 	}
 	if err := in.loadManifest(); err != nil {
-		return nil, RefuseUnsafe(err)
+		return nil, AsFinding(err)
 	}
 	LoadUsers(in)
 	LoadCertificates(in, time.Now())
@@ -65,12 +65,14 @@ func (in *Installed) loadConfig() error {
 			}, Severity: finding.Refused, Code: setup.CodeDir, What: fileAbove(in.Dir) + " is a file, and has to be a directory", Remedy: "choose another directory with --dir",
 		}}}
 	case errors.Is(err, syscall.EISDIR):
-		return finding.NewError(
-			setup.Refuse(
-				setup.CodeIsDir, path+" is a directory, and has to be a file",
-				"a container engine makes one where it mounts a file that is not there: move it away",
-			),
-		)
+		command := writeAgain
+		answers := in.Path(AnswersFile)
+		if info, err := os.Stat(answers); err == nil && info.Mode().IsRegular() {
+			command += " --answers " + setup.Shell(answers)
+		}
+		f := directory(path, command)
+		f.Remedy = "a container engine makes one where it mounts a file that does not exist: " + f.Remedy
+		return finding.NewError(f)
 	case errors.Is(err, fs.ErrPermission):
 		return finding.NewError(
 			setup.Refuse(
@@ -116,15 +118,7 @@ func LoadUsers(in *Installed) {
 		if errors.Is(err, fs.ErrNotExist) || in.Problem != nil {
 			return
 		}
-		in.Problem = fmt.Errorf("read users: %w", err)
-		if errors.Is(err, syscall.EISDIR) {
-			in.Problem = finding.NewError(
-				setup.Refuse(
-					setup.CodeIsDir, in.HtpasswdPath()+" is a directory, and has to be a file",
-					"move it away; then packhouse setup writes a new file",
-				),
-			)
-		}
+		in.Problem = AsFinding(fmt.Errorf("read users: %w", err))
 		return
 	}
 	file, faults := htpasswd.Parse(data)

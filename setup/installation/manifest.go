@@ -16,6 +16,7 @@ import (
 	"packhouse/finding"
 	"packhouse/setup"
 	"packhouse/setup/machine"
+	"packhouse/trust"
 )
 
 // ManifestVersion is the format version of .installed.json.
@@ -90,6 +91,8 @@ func (r ManifestFileRow) drift(in *Installed) string {
 		return "missing"
 	case err != nil:
 		return ""
+	case !info.Mode().IsRegular() && info.Mode()&fs.ModeSymlink == 0:
+		return "is " + trust.Kind(r.At(in.Dir))
 	}
 	var differences []string
 	if r.SHA256 != "" {

@@ -32,11 +32,12 @@ func (p Places) Read(path string) ([]byte, error) { return p.Policy().ReadShared
 
 // ReadLinked returns the content of a file that may itself be a link of the acting user or root.
 func (p Places) ReadLinked(path string) ([]byte, error) {
-	path, err := p.Policy().Resolve(path)
+	f, err := p.Policy().OpenLinked(path)
 	if err != nil {
 		return nil, err
 	}
-	return p.Read(path)
+	defer f.Close()
+	return trust.ReadAtMost(f, LargestFile)
 }
 
 // ReadNamed returns the content of a file that the configuration names, of any owner. It refuses
@@ -64,11 +65,7 @@ var OwnerOnly = Metadata{mode: 0o600, uid: -1, gid: -1}
 // Load reads a file, which may itself be a link of the acting user or root. The data of an empty
 // file is not nil.
 func (p Places) Load(path string) (content, error) {
-	path, err := p.Policy().Resolve(path)
-	if err != nil {
-		return content{}, err
-	}
-	f, err := p.Policy().OpenFile(path)
+	f, err := p.Policy().OpenLinked(path)
 	if err != nil {
 		return content{}, err
 	}

@@ -1,11 +1,13 @@
 package installation
 
 import (
+	"errors"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 
 	"packhouse/finding"
 	"packhouse/server/config"
@@ -39,13 +41,29 @@ func Unsafe(fault *trust.Error) finding.Finding {
 	return f
 }
 
-// RefuseUnsafe converts a [trust.Error] in err to a *finding.Error. It returns any other error
-// unchanged.
-func RefuseUnsafe(err error) error {
+// AsFinding converts a [trust.Error] in err, and the error of reading a directory in the place of a
+// file, to a *finding.Error. It returns any other error unchanged.
+func AsFinding(err error) error { return AsFindingFor(err, writeAgain) }
+
+// AsFindingFor is AsFinding for a command other than setup, which the remedy names.
+func AsFindingFor(err error, command string) error {
 	if fault := trust.Unsafe(err); fault != nil {
 		return finding.NewError(Unsafe(fault))
 	}
+	if read, ok := errors.AsType[*fs.PathError](err); ok && errors.Is(read, syscall.EISDIR) {
+		return finding.NewError(directory(read.Path, command))
+	}
 	return err
+}
+
+// writeAgain is the command that writes missing files of an installation.
+const writeAgain = "packhouse setup --yes"
+
+// directory returns the finding about a directory in the place of a file. command is what to run when
+// it is moved away.
+func directory(path, command string) finding.Finding {
+	return setup.Refuse(setup.CodeIsDir, path+" is a directory, and has to be a file",
+		trust.MoveAway(path)+", then run "+command)
 }
 
 // Untrusted returns the faults of an installation directory and its control files, each path once.
@@ -64,26 +82,32 @@ func Untrusted(dir string) (faults []*trust.Error) {
 		if err != nil {
 			continue
 		}
-		if !info.IsDir() && !onlyOurs(name) { // may be a link of root
-			if resolved, err := policy.Resolve(path); err == nil {
-				path = resolved
-			} else {
-				add(err)
-			}
-		}
-		switch info, err := os.Lstat(path); {
-		case err != nil:
+		switch {
 		case info.IsDir(), info.Mode()&fs.ModeSymlink != 0 && name == BackupDir: // may be on another disk
 			add(policy.Check(path))
 		default:
-			f, err := policy.Open(path)
-			if err == nil {
-				_ = f.Close()
-			}
-			add(err)
+			add(verifyFile(policy, path, !onlyOurs(name)))
 		}
 	}
 	return faults
+}
+
+// verifyFile returns a *trust.Error if a file of an installation is unsafe. linked is whether it may
+// be a link of root or the acting user.
+func verifyFile(policy trust.Policy, path string, linked bool) error {
+	open := policy.OpenFile
+	if linked {
+		open = policy.OpenLinked
+	}
+	f, err := open(path)
+	if errors.Is(err, syscall.EISDIR) {
+		return policy.Check(path)
+	}
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	return policy.Verify(f)
 }
 
 // onlyOurs reports whether only this program writes a file or directory of an installation.

@@ -10,7 +10,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"time"
 
 	"packhouse/finding"
@@ -42,7 +41,7 @@ func Make(ctx context.Context, m *machine.Machine, in *installation.Installed, r
 		b.readings = &installation.Readings{}
 	}
 	if err := b.build(ctx); err != nil {
-		return nil, fmt.Errorf("make plan: %w", installation.RefuseUnsafe(err))
+		return nil, fmt.Errorf("make plan: %w", installation.AsFinding(err))
 	}
 	return b.plan, nil
 }
@@ -218,8 +217,6 @@ func (b *builder) put(path string, mode fs.FileMode, after []byte, secret bool, 
 	seen, err := b.readings.Read(b.places(), path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-	case errors.Is(err, syscall.EISDIR):
-		b.fail(&finding.Error{Findings: []finding.Finding{{Severity: finding.Refused, Code: setup.CodePath, What: path + " is a directory, and has to be a file", Remedy: "move it away"}}})
 	case err != nil:
 		b.fail(err)
 	default:

@@ -24,7 +24,7 @@ func (p *Plan) KeepPasswords() (string, error) {
 		return err
 	})
 	if err != nil {
-		return "", fmt.Errorf("keep generated passwords: %w", installation.RefuseUnsafe(err))
+		return "", fmt.Errorf("keep generated passwords: %w", installation.AsFinding(err))
 	}
 	var text strings.Builder
 	if info, err := file.Stat(); err == nil && info.Size() == 0 {

@@ -24,7 +24,7 @@ func (p *Plan) VerifyUnchanged() error {
 		case errors.Is(err, fs.ErrNotExist), err == nil && (c.Before == nil || !bytes.Equal(data, c.Before)):
 			return installation.ChangedMeanwhile(c.Path)
 		case err != nil:
-			return installation.RefuseUnsafe(err)
+			return installation.AsFinding(err)
 		}
 	}
 	return nil

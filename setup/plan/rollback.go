@@ -31,7 +31,7 @@ func Rollback(ctx context.Context, in *installation.Installed) (*Plan, error) {
 	from := filepath.Join(in.Dir, installation.BackupDir, names[len(names)-1])
 	record, err := installation.ReadJournal(installation.RootsOf(in.Dir).WithUnit(in.Unit), filepath.Join(from, installation.RecordFile))
 	if err != nil {
-		return nil, fmt.Errorf("read backup: %w", installation.RefuseUnsafe(err))
+		return nil, fmt.Errorf("read backup: %w", installation.AsFindingFor(err, "packhouse rollback --yes"))
 	}
 	b := &builder{installed: in, readings: in.Readings, dir: in.Dir, now: time.Now(), plan: &Plan{Dir: in.Dir, Installed: in, Unit: in.Unit}}
 	b.plan.Now = b.now
@@ -40,11 +40,11 @@ func Rollback(ctx context.Context, in *installation.Installed) (*Plan, error) {
 			return nil, err
 		}
 		if err := b.restore(s, from); err != nil {
-			return nil, fmt.Errorf("read backup: %w", err)
+			return nil, fmt.Errorf("read backup: %w", installation.AsFindingFor(err, "packhouse rollback --yes"))
 		}
 	}
 	if b.err != nil {
-		return nil, fmt.Errorf("read backup: %w", b.err)
+		return nil, fmt.Errorf("read backup: %w", installation.AsFindingFor(b.err, "packhouse rollback --yes"))
 	}
 	if c := b.plan.Change(installation.ConfigFile); c != nil && c.Kind != setup.Remove {
 		for _, p := range problemsOf(c.Path, c.After) { // edited by hand before it was repaired

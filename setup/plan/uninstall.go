@@ -188,7 +188,7 @@ func removeStore(p installation.Places, c *config.Config) error {
 	link, _ := installation.LinkInStore(root)
 	for _, tree := range trees {
 		if err := p.RemoveAll(tree); err != nil {
-			return fmt.Errorf("remove content: %w", installation.RefuseUnsafe(err))
+			return fmt.Errorf("remove content: %w", installation.AsFinding(err))
 		}
 		for dir := filepath.Dir(tree); len(dir) >= len(root) && dir != link && p.Remove(dir) == nil; dir = filepath.Dir(dir) {
 			continue
@@ -203,7 +203,7 @@ func VerifyStoreRemoval(in *installation.Installed) error {
 	for _, tree := range installation.StoreTrees(in.Config) {
 		dir, _, err := in.Places().Policy().OpenParent(tree)
 		if err != nil {
-			return fmt.Errorf("remove content: %w", installation.RefuseUnsafe(err))
+			return fmt.Errorf("remove content: %w", installation.AsFinding(err))
 		}
 		_ = dir.Close()
 	}

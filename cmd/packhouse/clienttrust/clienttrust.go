@@ -23,6 +23,7 @@ import (
 	"packhouse/setup/answer"
 	"packhouse/setup/installation"
 	"packhouse/setup/machine"
+	"packhouse/trust"
 )
 
 // Certificate holds the certificate of an installation and what its clients trust.
@@ -156,14 +157,14 @@ var errOff = errors.New("this installation has no certificate: TLS is off")
 // NoCertificate returns the error for an installation whose certificate does not exist or cannot be
 // read.
 func NoCertificate(in *installation.Installed) error {
-	const made = "packhouse cert rotate issues a new one"
+	const rotate = "packhouse cert rotate"
 	switch {
 	case in.CertProblem == nil:
 		return cli.WithHint(errOff, "packhouse setup --tls private-ca makes one")
 	case in.Config.HTTP.TLS.Certificate != filepath.Join(in.Dir, installation.CertFile):
 		return cli.WithHint(in.CertProblem, "put a certificate chain in PEM format in its place")
 	case errors.Is(in.CertProblem, syscall.EISDIR):
-		return cli.WithHint(in.CertProblem, "move the directory away; then %s", made)
+		return cli.WithHint(in.CertProblem, "%s, then run %s", trust.MoveAway(in.Config.HTTP.TLS.Certificate), rotate)
 	}
-	return cli.WithHint(in.CertProblem, made)
+	return cli.WithHint(in.CertProblem, "%s issues a new one", rotate)
 }
