@@ -41,11 +41,8 @@ func run(ctx context.Context, a *cli.App, args []string) int {
 	root.SetIn(a.Stdin)
 	root.SetOut(a.Stdout)
 	root.SetErr(a.Stderr)
-	cmd, err := root.ExecuteContextC(ctx)
-	if err != nil && !a.Started {
-		err = cli.WrongUsage(cmd, args, err)
-	}
-	if err = out.Delivered(err); err == nil {
+	err := out.Delivered(root.ExecuteContext(ctx))
+	if err == nil {
 		return cli.ExitOK
 	}
 	return a.Report(cli.Classify(ctx, err))

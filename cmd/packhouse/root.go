@@ -62,7 +62,7 @@ does the same through flags, and packhouse serve runs the server.`,
 		}
 		return s.Open(cmd.Context())
 	}
-	cli.MindStart(a, root)
+	cli.Mind(a, root)
 	a.Commands = map[string]bool{}
 	cli.LearnCommands(a, root, "")
 	return root

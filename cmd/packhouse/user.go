@@ -45,7 +45,12 @@ type passwordOptions struct {
 func (o *passwordOptions) add(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&o.file, "password-file", "", "`FILE` with the password")
 	cmd.Flags().BoolVar(&o.stdin, "password-stdin", false, "read the password from standard input")
-	cmd.MarkFlagsMutuallyExclusive("password-file", "password-stdin")
+	cmd.PreRunE = func(cmd *cobra.Command, _ []string) error {
+		if cmd.Flags().Changed("password-file") && cmd.Flags().Changed("password-stdin") {
+			return cli.Usage(cmd, "--password-file and --password-stdin exclude each other")
+		}
+		return nil
+	}
 }
 
 func newUserAdd(a *cli.App) *cobra.Command {

@@ -11,100 +11,98 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"packhouse/pattern"
 	"packhouse/spelling"
 	"packhouse/trust"
 )
 
-// cobra and pflag report wrong usage in terms of their own API. This file rewrites their errors:
-// what is missing or superfluous, and the usage of the command. Superfluous arguments are never
-// repeated: the one after a user's name is likely to be a password.
-
-// Patterns of errors of cobra and pflag.
-var (
-	tooManyOrFew  = pattern.Lazy(`^(?:accepts|requires) .*arg\(s\)`)
-	unknownWord   = pattern.Lazy(`^unknown command ".*" for "`)
-	noValidWord   = pattern.Lazy(`^invalid argument (".*") for "packhouse`)
-	noValidValue  = pattern.Lazy(`^invalid argument (".*") for "(?:-\w, )?--([\w-]+)" flag: `)
-	valueMissing  = pattern.Lazy(`^flag needs an argument: (?:--([\w-]+)|'(\w)' in )`)
-	unknownFlag   = pattern.Lazy(`^unknown flag: (--[\w-]+)`)
-	unknownLetter = pattern.Lazy(`^unknown shorthand flag: '(.)'`)
-	tooManyFlags  = pattern.Lazy(`^if any flags in the group \[(.*?)\] are set none`)
-	flagsMissing  = pattern.Lazy(`^at least one of the flags in the group \[(.*?)\]`)
-)
-
-// WrongUsage rewrites an error of cobra or pflag about a command. It returns an error with an exit
-// code unchanged.
-func WrongUsage(cmd *cobra.Command, args []string, err error) error {
-	if _, ok := errors.AsType[*ExitError](err); ok {
-		return err
-	}
-	if other := unknownCommand(cmd, args); other != nil {
-		return other
-	}
-	text := err.Error()
+// Usage returns an error about wrong usage of a command, with the command's usage as a hint.
+func Usage(cmd *cobra.Command, format string, args ...any) error {
 	hint := strings.TrimSuffix(cmd.UseLine(), " [flags]")
 	if hint == cmd.CommandPath() {
 		hint = cmd.CommandPath() + " --help shows its usage"
 	} else {
 		hint += "; " + cmd.CommandPath() + " --help shows more"
 	}
-	switch {
-	case tooManyOrFew().MatchString(text), unknownWord().MatchString(text):
-		text = argumentsOf(cmd)
-		if cmd.Flags().Lookup("password-stdin") != nil {
-			hint += "; never put a password on the command line, where other users of this machine can read it"
-		}
-	case noValidValue().MatchString(text):
-		m := noValidValue().FindStringSubmatch(text)
-		text = fmt.Sprintf("--%s: %s %s", m[2], m[1], notOfType(cmd.Flags().Lookup(m[2])))
-		if m[1] == `""` {
-			text = "--" + m[2] + " is empty"
-		}
-	case noValidWord().MatchString(text):
-		word := noValidWord().FindStringSubmatch(text)[1]
-		text = fmt.Sprintf("%s must be one of %s", word, strings.Join(cmd.ValidArgs, ", "))
-	case valueMissing().MatchString(text):
-		m := valueMissing().FindStringSubmatch(text)
-		text = valueOf(cmd, m[1], m[2])
-	case unknownFlag().MatchString(text):
-		name := unknownFlag().FindStringSubmatch(text)[1]
-		text = "unknown flag " + name
-		if slices.Contains([]string{"--username", "--password"}, name) && cmd.Flags().Lookup("home") != nil {
-			text = "packhouse accepts no password on the command line, where other users of this machine can read it"
-			hint = "log in first: packhouse registry login SERVER -u NAME --password-stdin < FILE"
-		} else if near := nearFlag(cmd, name); near != "" {
-			hint = "did you mean " + near + "? " + hint
-		}
-	case unknownLetter().MatchString(text):
-		text = "unknown flag -" + unknownLetter().FindStringSubmatch(text)[1]
-	case tooManyFlags().MatchString(text):
-		text = dashed(tooManyFlags().FindStringSubmatch(text)[1], " and ") + " exclude each other"
-	case flagsMissing().MatchString(text):
-		text = "one of " + dashed(flagsMissing().FindStringSubmatch(text)[1], " and ") + " is needed"
-	}
-	return UsageError(WithHint(errors.New(text), "%s", hint))
+	return UsageError(WithHint(fmt.Errorf(format, args...), "%s", hint))
 }
 
-// unknownCommand returns the error for the subcommand that args name if the command group cmd does
-// not have it, or nil. A flag of the intended subcommand is unknown to the group, which would be
-// reported instead.
-func unknownCommand(cmd *cobra.Command, args []string) error {
-	if !cmd.HasSubCommands() {
-		return nil
-	}
-	group := strings.Fields(cmd.CommandPath())[1:]
-	for _, arg := range args {
-		switch {
-		case strings.HasPrefix(arg, "-"):
-			return nil
-		case len(group) > 0:
-			group = group[1:]
-		default:
-			return cmd.Args(cmd, []string{arg})
+// mindUsage makes a command and all below it report wrong flags and arguments as [Usage] does: cobra
+// and pflag describe them in terms of their own API.
+func mindUsage(cmd *cobra.Command) {
+	cmd.SetFlagErrorFunc(wrongFlag)
+	if check := cmd.Args; check != nil && !cmd.HasSubCommands() {
+		cmd.Args = func(cmd *cobra.Command, args []string) error {
+			if check(cmd, args) == nil {
+				return nil
+			}
+			return wrongArguments(cmd, args)
 		}
 	}
-	return nil
+	for _, sub := range cmd.Commands() {
+		mindUsage(sub)
+	}
+}
+
+// wrongFlag describes an error of pflag about a flag of a command.
+func wrongFlag(cmd *cobra.Command, err error) error {
+	if given := cmd.Flags().Args(); cmd.HasSubCommands() && len(given) > 0 {
+		return cmd.Args(cmd, given) // the flag is probably one of the unknown subcommand
+	}
+	if unknown, ok := errors.AsType[*pflag.NotExistError](err); ok {
+		return unknownFlag(cmd, unknown)
+	}
+	if missing, ok := errors.AsType[*pflag.ValueRequiredError](err); ok {
+		flag := missing.GetFlag()
+		value, _ := pflag.UnquoteUsage(flag)
+		return Usage(cmd, "--%s needs a value: --%s %s", flag.Name, flag.Name, value)
+	}
+	if invalid, ok := errors.AsType[*pflag.InvalidValueError](err); ok {
+		flag := invalid.GetFlag()
+		if invalid.GetValue() == "" {
+			return Usage(cmd, "--%s is empty", flag.Name)
+		}
+		return Usage(cmd, "--%s: %q %s", flag.Name, invalid.GetValue(), notOfType(flag))
+	}
+	return Usage(cmd, "%w", err)
+}
+
+// unknownFlag suggests the flag that an unknown one resembles.
+func unknownFlag(cmd *cobra.Command, unknown *pflag.NotExistError) error {
+	if unknown.GetSpecifiedShortnames() != "" {
+		return Usage(cmd, "unknown flag -%s", unknown.GetSpecifiedName())
+	}
+	name := "--" + unknown.GetSpecifiedName()
+	if slices.Contains([]string{"--username", "--password"}, name) && cmd.Flags().Lookup("home") != nil {
+		return UsageError(WithHint(
+			errors.New("packhouse accepts no password on the command line, where other users of this machine can read it"),
+			"log in first: packhouse registry login SERVER -u NAME --password-stdin < FILE",
+		))
+	}
+	err := Usage(cmd, "unknown flag %s", name)
+	if h, ok := errors.AsType[*hinted](err); ok {
+		if near := nearFlag(cmd, name); near != "" {
+			h.hint = "did you mean " + near + "? " + h.hint
+		}
+	}
+	return err
+}
+
+// wrongArguments describes arguments that a command refuses. It never repeats superfluous ones: the
+// argument after the name of a user is likely to be a password.
+func wrongArguments(cmd *cobra.Command, args []string) error {
+	wanted := strings.Fields(strings.TrimSuffix(cmd.Use, " [flags]"))[1:]
+	if len(args) <= len(wanted) || strings.Contains(cmd.Use, "...") {
+		for _, arg := range args {
+			if len(cmd.ValidArgs) > 0 && !slices.Contains(cmd.ValidArgs, arg) {
+				return Usage(cmd, "%q must be one of %s", arg, strings.Join(cmd.ValidArgs, ", "))
+			}
+		}
+	}
+	err := Usage(cmd, "%s", argumentsOf(cmd))
+	if h, ok := errors.AsType[*hinted](err); ok && cmd.Flags().Lookup("password-stdin") != nil {
+		h.hint += "; never put a password on the command line, where other users of this machine can read it"
+	}
+	return err
 }
 
 // argumentsOf reports which arguments are missing, or that there are too many.
@@ -125,9 +123,6 @@ func argumentsOf(cmd *cobra.Command) string {
 
 // notOfType describes the expected type of a flag's value.
 func notOfType(flag *pflag.Flag) string {
-	if flag == nil {
-		return "is not a valid value"
-	}
 	switch flag.Value.Type() {
 	case "bool":
 		return "is neither true nor false"
@@ -137,19 +132,6 @@ func notOfType(flag *pflag.Flag) string {
 		return "is not a whole number"
 	}
 	return "is not a valid value"
-}
-
-// valueOf describes the value that a flag requires.
-func valueOf(cmd *cobra.Command, name, letter string) string {
-	flag := cmd.Flags().Lookup(name)
-	if letter != "" {
-		flag = cmd.Flags().ShorthandLookup(letter)
-	}
-	if flag == nil {
-		return "a flag needs a value"
-	}
-	value, _ := pflag.UnquoteUsage(flag)
-	return fmt.Sprintf("--%s needs a value: --%s %s", flag.Name, flag.Name, value)
 }
 
 // nearFlag returns the flag of a command that resembles an unknown one, or "".
@@ -163,17 +145,14 @@ func nearFlag(cmd *cobra.Command, name string) string {
 	return best
 }
 
-func dashed(names, between string) string {
-	list := strings.Fields(names)
-	for i := range list {
-		list[i] = "--" + list[i]
-	}
-	return strings.Join(list, between)
+// Mind makes a command and all below it report wrong usage as packhouse words it, and record that
+// their own code is running, after usage errors, and their installation directory.
+func Mind(a *App, cmd *cobra.Command) {
+	mindUsage(cmd)
+	mindStart(a, cmd)
 }
 
-// MindStart makes every command record that its own code is running, after usage errors, and its
-// installation directory.
-func MindStart(a *App, cmd *cobra.Command) {
+func mindStart(a *App, cmd *cobra.Command) {
 	if run := cmd.RunE; run != nil {
 		cmd.RunE = func(cmd *cobra.Command, args []string) error {
 			a.Started = true
@@ -182,7 +161,7 @@ func MindStart(a *App, cmd *cobra.Command) {
 		}
 	}
 	for _, sub := range cmd.Commands() {
-		MindStart(a, sub)
+		mindStart(a, sub)
 	}
 }
 

@@ -57,7 +57,12 @@ logo. Review them before you push.
 	f.StringVar(&o.build.Namespace, "namespace", "", "`NAMESPACE` that it is installed into (default: NAME)")
 	f.StringVar(&o.build.Logo, "logo", "", "PNG `FILE` (default: a generated one)")
 	f.BoolVarP(&o.push, "push", "p", false, "also push the pack")
-	cmd.MarkFlagsOneRequired("chart", "manifests")
+	cmd.PreRunE = func(cmd *cobra.Command, _ []string) error {
+		if !f.Changed("chart") && !f.Changed("manifests") {
+			return cli.Usage(cmd, "one of --chart and --manifests is needed")
+		}
+		return nil
+	}
 	o.registry.add(cmd)
 	return cmd
 }
