@@ -18,6 +18,7 @@ type row struct {
 	path   []string
 	value  any // string, bool, int64, []string, or []any of maps; secrets are already masked
 	origin Origin
+	secret bool // value contains a masked secret
 }
 
 // masked replaces secrets.
@@ -55,57 +56,58 @@ func (l *Loaded) chosen(path string) bool {
 
 func (l *Loaded) value(k *key, path []string, target any, rows *[]row) {
 	full := strings.Join(path, ".")
-	add := func(path []string, v any) {
+	add := func(path []string, v any, secret bool) {
 		o, known := l.Origins[strings.Join(path, ".")]
 		if !known {
 			o = Origin{Kind: FromDefault}
 		}
-		*rows = append(*rows, row{path: path, value: v, origin: o})
+		*rows = append(*rows, row{path: path, value: v, origin: o, secret: secret})
 	}
 	switch p := k.bind(target).(type) {
 	case *map[string]string:
 		for _, name := range slices.Sorted(maps.Keys(*p)) {
-			add(append(slices.Clone(path), name), (*p)[name])
+			add(append(slices.Clone(path), name), (*p)[name], false)
 		}
 	case *map[string][]string:
 		for _, name := range slices.Sorted(maps.Keys(*p)) {
-			add(append(slices.Clone(path), name), maskAll(k, (*p)[name]))
+			add(append(slices.Clone(path), name), maskAll(k, (*p)[name]), k.masked)
 		}
 	default:
-		if v := plainValue(k, p); v != nil || l.set[full] {
-			add(path, v)
+		if v, secret := plainValue(k, p); v != nil || l.set[full] {
+			add(path, v, secret)
 		}
 	}
 }
 
-// plainValue returns the printed form of a bound field, or nil if it is empty.
-func plainValue(k *key, field any) any {
+// plainValue returns the printed form of a bound field, or nil if it is empty, and whether it
+// contains a secret, which is masked.
+func plainValue(k *key, field any) (value any, secret bool) {
 	switch p := field.(type) {
 	case *Secret:
 		if *p != "" {
-			return masked
+			return masked, true
 		}
 	case *string:
 		if *p != "" && k.masked {
 			return maskURL(*p)
 		}
 		if *p != "" {
-			return *p
+			return *p, false
 		}
 	case *bool:
-		return *p
+		return *p, false
 	case *int:
-		return number(k, int64(*p))
+		return number(k, int64(*p)), false
 	case *int64:
-		return number(k, *p)
+		return number(k, *p), false
 	case *time.Duration:
 		if *p == 0 && k.never {
-			return "never"
+			return "never", false
 		}
-		return short(*p)
+		return short(*p), false
 	case *[]string:
 		if len(*p) > 0 {
-			return *p
+			return *p, false
 		}
 	case *map[string][]string:
 		if len(*p) > 0 {
@@ -113,10 +115,10 @@ func plainValue(k *key, field any) any {
 			for name, values := range *p {
 				m[name] = maskAll(k, values)
 			}
-			return m
+			return m, k.masked
 		}
 	}
-	return nil
+	return nil, false
 }
 
 func number(k *key, n int64) any {
@@ -143,16 +145,18 @@ func maskAll(k *key, values []string) []string {
 	return slices.Repeat([]string{masked}, len(values))
 }
 
-// maskURL masks the password and query of a URL, or everything if it is invalid.
-func maskURL(s string) string {
+// maskURL masks the password and query of a URL, or everything if it is invalid. It reports whether
+// it masked anything.
+func maskURL(s string) (string, bool) {
 	u, err := url.Parse(s)
 	if err != nil {
-		return masked
+		return masked, true
 	}
+	_, secret := u.User.Password()
 	if u.RawQuery != "" {
-		u.RawQuery = masked
+		u.RawQuery, secret = masked, true
 	}
-	return u.Redacted()
+	return u.Redacted(), secret
 }
 
 func (l *Loaded) entries(k *key, path []string, target any, rows *[]row) {
@@ -161,6 +165,7 @@ func (l *Loaded) entries(k *key, path []string, target any, rows *[]row) {
 		return
 	}
 	var list []any
+	anySecret := false
 	for _, element := range all {
 		m := map[string]any{}
 		var walkKeys func(k *key, m map[string]any)
@@ -173,15 +178,16 @@ func (l *Loaded) entries(k *key, path []string, target any, rows *[]row) {
 				if c.bind == nil {
 					continue
 				}
-				if v := plainValue(c, c.bind(element)); v != nil {
+				if v, secret := plainValue(c, c.bind(element)); v != nil {
 					m[c.name] = v
+					anySecret = anySecret || secret
 				}
 			}
 		}
 		walkKeys(k, m)
 		list = append(list, m)
 	}
-	*rows = append(*rows, row{path: path, value: list, origin: l.Origins[strings.Join(path, ".")]})
+	*rows = append(*rows, row{path: path, value: list, origin: l.Origins[strings.Join(path, ".")], secret: anySecret})
 }
 
 // Show writes the effective configuration as YAML, with the origin after each value and secrets
@@ -241,6 +247,18 @@ func render(r row) (string, error) {
 	}
 	label, err := write(name, false)
 	return strings.Repeat("  ", len(r.path)-1) + label + ": " + text, err
+}
+
+// SecretsInFile returns the keys, such as storage.s3.secretkey, whose values are in the configuration
+// file itself and contain secrets. Secrets that variables or files provide are not among them.
+func (l *Loaded) SecretsInFile() []string {
+	var keys []string
+	for _, r := range l.rows() {
+		if r.secret && r.origin.Kind == FromFile {
+			keys = append(keys, strings.Join(r.path, "."))
+		}
+	}
+	return keys
 }
 
 // shownValue is one effective value in the output of ShowJSON.

@@ -1,15 +1,10 @@
 package deployment
 
 import (
-	"bytes"
-	"encoding/json"
 	"fmt"
-	"maps"
 	"os/user"
 	"path/filepath"
-	"slices"
 	"strconv"
-	"strings"
 
 	"packhouse/server/config"
 	"packhouse/setup/check"
@@ -25,7 +20,7 @@ func files(s Subject, loaded *config.Loaded, as *check.Account) []check.File {
 		read = fmt.Sprintf("the server runs as %s, and cannot read it", as.Name)
 		write = fmt.Sprintf("the server runs as %s, and cannot write there", as.Name)
 	}
-	list := []check.File{{Path: s.Config, Holds: secretsIn(loaded)}}
+	list := []check.File{{Path: s.Config, Holds: loaded.SecretsInFile()}}
 	if c.Auth.Method == config.AuthHtpasswd {
 		list = append(list, check.File{Path: c.Auth.Htpasswd.Path, Secret: true, Owner: as, Why: read})
 	}
@@ -85,43 +80,4 @@ func accountOfService(installed *installation.Installed) *check.Account {
 		return nil
 	}
 	return &check.Account{Name: u.Username, UID: uid}
-}
-
-// secretsIn returns the keys whose secrets are in the configuration file itself. Every value that
-// "config show" masks is a secret.
-func secretsIn(loaded *config.Loaded) []string {
-	var text bytes.Buffer
-	if loaded.ShowJSON(&text) != nil {
-		return nil
-	}
-	var shown struct {
-		Values []struct {
-			Key    string
-			Value  any
-			Origin config.Origin
-		}
-	}
-	if json.Unmarshal(text.Bytes(), &shown) != nil {
-		return nil
-	}
-	var keys []string
-	for _, v := range shown.Values {
-		if v.Origin.Kind == config.FromFile && masked(v.Value) {
-			keys = append(keys, v.Key)
-		}
-	}
-	return keys
-}
-
-// masked reports whether a shown value contains a masked secret.
-func masked(value any) bool {
-	switch value := value.(type) {
-	case string:
-		return strings.Contains(value, config.Secret("").String()) || strings.Contains(value, ":xxxxx@") // as net/url masks it
-	case []any:
-		return slices.ContainsFunc(value, masked)
-	case map[string]any:
-		return slices.ContainsFunc(slices.Collect(maps.Values(value)), masked)
-	}
-	return false
 }
