@@ -32,7 +32,10 @@ func TestSecretsInFile(t *testing.T) {
 			[]string{"REGISTRY_STORAGE_S3_SECRETKEY=hunter2"},
 			nil,
 		},
-		{"the secret that other registries sign uploads with", document("  secret: hunter2\n", "", ""), nil, []string{"http.secret"}},
+		{
+			"the secret that other registries sign uploads with", document("  secret: hunter2\n", "", ""), nil,
+			[]string{"http.secret"},
+		},
 		{
 			"a header of a webhook",
 			document("", "", hook+"ci.example.com/\n      headers: {Authorization: [Bearer hunter2]}\n"), nil,

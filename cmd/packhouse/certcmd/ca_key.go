@@ -31,7 +31,8 @@ func VerifyKeyTarget(target string) error {
 		)
 	}
 	if err != nil {
-		return cli.UsageError(cli.WithHint(fmt.Errorf("--move-ca-key: %w", err), "name a new file in a directory that exists"))
+		return cli.UsageError(
+			cli.WithHint(fmt.Errorf("--move-ca-key: %w", err), "name a new file in a directory that exists"))
 	}
 	return nil
 }

@@ -125,7 +125,8 @@ func (o rotateOptions) answers() answer.Values {
 			answers[name] = []string{"true"}
 		}
 	}
-	for name, value := range map[string]string{"cert-days": o.days, "key-type": o.keyType, "subject": o.subject, "ca-key": o.caKey} {
+	given := map[string]string{"cert-days": o.days, "key-type": o.keyType, "subject": o.subject, "ca-key": o.caKey}
+	for name, value := range given {
 		if value != "" {
 			answers[name] = []string{value}
 		}

@@ -25,8 +25,10 @@ type App struct {
 
 	Version string // of this program
 
-	Patience time.Duration // how long commands wait for another one to finish changing the installation; 0: lockPatience
-	HashCost int           // bcrypt cost of passwords; 0: htpasswd.DefaultCost
+	// Patience is how long commands wait for another one to finish changing the installation; 0:
+	// lockPatience.
+	Patience time.Duration
+	HashCost int // bcrypt cost of passwords; 0: htpasswd.DefaultCost
 
 	Surroundings *check.Machine // the machine to check; nil: this one
 

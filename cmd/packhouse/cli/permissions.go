@@ -91,7 +91,8 @@ func UnsafeProblems(path string) (problems []config.Problem) {
 	}
 	for _, fault := range faults {
 		problems = append(problems, config.Problem{
-			Code: config.CodeUnsafe, Severity: config.Error, File: path, What: "not trusted: " + fault.Error(), Remedy: fault.Fix,
+			Code: config.CodeUnsafe, Severity: config.Error, File: path,
+			What: "not trusted: " + fault.Error(), Remedy: fault.Fix,
 		})
 	}
 	return problems

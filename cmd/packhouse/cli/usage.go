@@ -74,7 +74,8 @@ func unknownFlag(cmd *cobra.Command, unknown *pflag.NotExistError) error {
 	name := "--" + unknown.GetSpecifiedName()
 	if slices.Contains([]string{"--username", "--password"}, name) && cmd.Flags().Lookup("home") != nil {
 		return UsageError(WithHint(
-			errors.New("packhouse accepts no password on the command line, where other users of this machine can read it"),
+			errors.New("packhouse accepts no password on the command line, "+
+				"where other users of this machine can read it"),
 			"log in first: packhouse registry login SERVER -u NAME --password-stdin < FILE",
 		))
 	}
@@ -176,7 +177,8 @@ func HelpOn(root *cobra.Command) {
 			cmd.RunE = func(cmd *cobra.Command, args []string) error {
 				about, rest, err := cmd.Root().Find(args)
 				if about == nil || err != nil || len(rest) > 0 {
-					return UsageError(WithHint(errors.New("there is no such command"), "packhouse --help lists the commands"))
+					return UsageError(
+						WithHint(errors.New("there is no such command"), "packhouse --help lists the commands"))
 				}
 				about.InitDefaultHelpFlag()
 				return about.Help()
@@ -195,7 +197,8 @@ func RemedyOf(err error) string {
 	for _, known := range remedies {
 		if errors.Is(err, known.err) {
 			if errors.Is(known.err, os.ErrPermission) && os.Geteuid() == 0 {
-				return "the system refuses this even to root: check the file system (NFS root_squash), its attributes (lsattr) and SELinux or AppArmor"
+				return "the system refuses this even to root: check the file system (NFS root_squash), " +
+					"its attributes (lsattr) and SELinux or AppArmor"
 			}
 			return known.remedy
 		}

@@ -8,7 +8,6 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"net"
 	"net/url"
 	"path/filepath"
 	"strings"
@@ -130,9 +129,8 @@ func (h Certificate) served(ctx context.Context, address string) error {
 			name = "packhouse" + name[1:]
 		}
 		limited, cancel := context.WithTimeout(ctx, 10*time.Second)
-		conn, err := (&tls.Dialer{NetDialer: new(net.Dialer), Config: &tls.Config{RootCAs: roots, ServerName: name, MinVersion: tls.VersionTLS12}}).DialContext(
-			limited, "tcp", address,
-		)
+		client := tls.Dialer{Config: &tls.Config{RootCAs: roots, ServerName: name, MinVersion: tls.VersionTLS12}}
+		conn, err := client.DialContext(limited, "tcp", address)
 		cancel()
 		if err != nil {
 			return fmt.Errorf("a client of %s is refused at %s: %w", name, address, err)

@@ -54,7 +54,8 @@ func Export(a *cli.App, h Certificate, what string, o ExportOptions) error {
 	if o.WithKey {
 		mode = 0o600
 		if o.Out == "" && a.StdoutIsTerminal() {
-			return cli.UsageError(errors.New("a private key does not belong on a terminal: say --out FILE, or pipe it on"))
+			return cli.UsageError(cli.WithHint(
+				errors.New("a private key is not printed on a terminal"), "name a file with --out, or use a pipe"))
 		}
 	}
 	return writeOut(a, o.Out, secret, mode)
@@ -72,7 +73,8 @@ func writeOut(a *cli.App, path string, content []byte, mode os.FileMode) error {
 		return err
 	}
 	if info, err := os.Lstat(path); err == nil && info.IsDir() {
-		return cli.WithHint(fmt.Errorf("write %s: is a directory", path), "name a file in it: --out %s", setup.Shell(filepath.Join(path, "ca.crt")))
+		return cli.WithHint(fmt.Errorf("write %s: is a directory", path),
+			"name a file in it: --out %s", setup.Shell(filepath.Join(path, "ca.crt")))
 	}
 	if err := cli.TrustedOutput(filepath.Dir(path)); err != nil {
 		return err
@@ -84,7 +86,8 @@ func writeOut(a *cli.App, path string, content []byte, mode os.FileMode) error {
 		return err
 	}
 	if got, err := os.ReadFile(path); err != nil || !bytes.Equal(got, content) {
-		return fmt.Errorf("verify %s: its content differs from what was written (%v)", path, err) //nolint:errorlint // it may be nil
+		//nolint:errorlint // it may be nil
+		return fmt.Errorf("verify %s: its content differs from what was written (%v)", path, err)
 	}
 	a.Say("written: %s", path)
 	return nil

@@ -22,9 +22,14 @@ type clientKind struct {
 // clientKinds are in output order.
 var clientKinds = []clientKind{
 	{"docker", "docker", "sudo install -D -m 0644 ca.crt /etc/docker/certs.d/{{.Host}}/ca.crt\ndocker login {{.Host}}"},
-	{"podman", "podman, skopeo, buildah", "sudo install -D -m 0644 ca.crt /etc/containers/certs.d/{{.Host}}/ca.crt\npodman login {{.Host}}"},
-	{"containerd", "containerd, nerdctl, Kubernetes nodes", "sudo install -D -m 0644 ca.crt /etc/containerd/certs.d/{{.Host}}/ca.crt\n" +
-		"printf 'server = \"{{.URL}}\"\\n\\n[host.\"{{.URL}}\"]\\n  ca = \"ca.crt\"\\n' | sudo tee /etc/containerd/certs.d/{{.Host}}/hosts.toml\n" +
+	{
+		"podman", "podman, skopeo, buildah", "sudo install -D -m 0644 ca.crt /etc/containers/certs.d/{{.Host}}/ca.crt\n" +
+			"podman login {{.Host}}",
+	},
+	{"containerd", "containerd, nerdctl, Kubernetes nodes", "" +
+		"sudo install -D -m 0644 ca.crt /etc/containerd/certs.d/{{.Host}}/ca.crt\n" +
+		"printf 'server = \"{{.URL}}\"\\n\\n[host.\"{{.URL}}\"]\\n  ca = \"ca.crt\"\\n' | " +
+		"sudo tee /etc/containerd/certs.d/{{.Host}}/hosts.toml\n" +
 		"# /etc/containerd/config.toml must name the directory: config_path = \"/etc/containerd/certs.d\""},
 	{"oras", "oras", "oras login --ca-file ca.crt {{.Host}}"},
 	{"helm", "helm", "helm registry login --ca-file ca.crt {{.Host}}"},
@@ -32,13 +37,34 @@ var clientKinds = []clientKind{
 	{"go", "crane and other programs in Go", "export SSL_CERT_FILE=$PWD/ca.crt   # in place of what the system trusts"},
 	{"node", "node", "export NODE_EXTRA_CA_CERTS=$PWD/ca.crt"},
 	{"python", "python", "export REQUESTS_CA_BUNDLE=$PWD/ca.crt"},
-	{"debian", "the whole system: Debian, Ubuntu, Alpine", "sudo install -m 0644 ca.crt /usr/local/share/ca-certificates/packhouse.crt && sudo update-ca-certificates"},
-	{"redhat", "the whole system: Red Hat, Fedora", "sudo install -m 0644 ca.crt /etc/pki/ca-trust/source/anchors/packhouse.crt && sudo update-ca-trust"},
-	{"suse", "the whole system: SUSE", "sudo install -m 0644 ca.crt /etc/pki/trust/anchors/packhouse.crt && sudo update-ca-certificates"},
-	{"macos", "the whole system: macOS", "sudo security add-trusted-cert -d -r trustRoot -k /Library/Keychains/System.keychain ca.crt"},
+	{
+		"debian", "the whole system: Debian, Ubuntu, Alpine",
+		"sudo install -m 0644 ca.crt /usr/local/share/ca-certificates/packhouse.crt && " +
+			"sudo update-ca-certificates",
+	},
+	{
+		"redhat", "the whole system: Red Hat, Fedora",
+		"sudo install -m 0644 ca.crt /etc/pki/ca-trust/source/anchors/packhouse.crt && " +
+			"sudo update-ca-trust",
+	},
+	{
+		"suse", "the whole system: SUSE",
+		"sudo install -m 0644 ca.crt /etc/pki/trust/anchors/packhouse.crt && " +
+			"sudo update-ca-certificates",
+	},
+	{
+		"macos", "the whole system: macOS",
+		"sudo security add-trusted-cert -d -r trustRoot -k /Library/Keychains/System.keychain ca.crt",
+	},
 	{"windows", "the whole system: Windows, as administrator", "certutil -addstore -f Root ca.crt"},
-	{"firefox", "Firefox, which has a store of its own", "Settings > Privacy & Security > Certificates > View Certificates > Authorities > Import: ca.crt, for websites"},
-	{"palette", "Palette", "Tenant Settings > Certificates > Add A New Certificate: the content of ca.crt;\nand in the registry's own form under Certificate. Insecure Skip TLS Verify stays off"},
+	{
+		"firefox", "Firefox, which has a store of its own",
+		"Settings > Privacy & Security > Certificates > View Certificates > Authorities > Import: ca.crt, for websites",
+	},
+	{
+		"palette", "Palette", "Tenant Settings > Certificates > Add A New Certificate: the content of ca.crt;\n" +
+			"and in the registry's own form under Certificate. Insecure Skip TLS Verify stays off",
+	},
 }
 
 // ClientNames returns the types of clients that PrintSteps knows, in output order.
@@ -59,7 +85,8 @@ func PrintSteps(a *cli.App, h Certificate, names []string) error {
 	if h.in.CA != nil && slices.EqualFunc(h.Trust, h.in.CA.Chain, (*x509.Certificate).Equal) {
 		place = h.in.CA.Path
 	}
-	fmt.Fprintf(a.Stdout, "ca.crt is %s of this machine, also printed by: %s\n", place, a.Pasteable("packhouse cert export ca"))
+	fmt.Fprintf(a.Stdout, "ca.crt is %s of this machine, also printed by: %s\n",
+		place, a.Pasteable("packhouse cert export ca"))
 	for _, c := range h.Trust {
 		fmt.Fprintf(a.Stdout, "its fingerprint, to compare after copying it: %s\n", certgen.Fingerprint(c))
 	}
@@ -80,7 +107,7 @@ func PrintSteps(a *cli.App, h Certificate, names []string) error {
 	if err := h.Verify(a.Now()); err != nil {
 		return cli.ExitWith(cli.ExitFindings, err)
 	}
-	a.Say("\nverified as such a client would: %s", strings.Join(h.Names.Strings(), ", "))
+	a.Say("\nverified as a client would: %s", strings.Join(h.Names.Strings(), ", "))
 	return nil
 }
 

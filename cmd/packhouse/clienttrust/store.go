@@ -31,7 +31,10 @@ type trustStore struct {
 var trustStores = []trustStore{
 	{name: "the store of SUSE", dir: "etc/pki/trust/anchors", update: "update-ca-certificates", forget: " --fresh"},
 	{name: "the store of Red Hat and Fedora", dir: "etc/pki/ca-trust/source/anchors", update: "update-ca-trust"},
-	{name: "the store of Debian, Ubuntu and Alpine", dir: "usr/local/share/ca-certificates", update: "update-ca-certificates", forget: " --fresh"},
+	{
+		name: "the store of Debian, Ubuntu and Alpine", dir: "usr/local/share/ca-certificates",
+		update: "update-ca-certificates", forget: " --fresh",
+	},
 	{name: "the store of Arch", dir: "etc/ca-certificates/trust-source/anchors", update: "update-ca-trust"},
 }
 

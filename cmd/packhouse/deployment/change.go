@@ -25,16 +25,18 @@ import (
 // Change is a change to an installation by one command: a few answers that are planned and applied
 // as in setup.
 type Change struct {
-	Dir       string
-	Answers   answer.Values
-	User      string                 // whose password ask returns
-	Ask       func() ([]byte, error) // returns the password, called before the lock is acquired because users may take long to answer; nil: none
-	Secret    []byte                 // result of ask
-	findings  []finding.Finding      // about the answers
-	Decide    decision               // nil: apply the answers
-	Passwords io.Reader              // lines NAME:PASSWORD; nil: none
-	Show      bool                   // print generated passwords once instead of writing them to a file
-	Json      bool                   // print the result as JSON
+	Dir     string
+	Answers answer.Values
+	User    string // whose password ask returns
+	// Ask returns the password; nil: none. It is called before the lock is acquired, because users may
+	// take long to answer.
+	Ask       func() ([]byte, error)
+	Secret    []byte            // result of ask
+	findings  []finding.Finding // about the answers
+	Decide    decision          // nil: apply the answers
+	Passwords io.Reader         // lines NAME:PASSWORD; nil: none
+	Show      bool              // print generated passwords once instead of writing them to a file
+	Json      bool              // print the result as JSON
 
 	Flags *pflag.FlagSet // of the command, which errors name; nil: none
 }

@@ -41,7 +41,8 @@ func ValidUser(name, role, roleIn string) error {
 		return cli.UsageError(fmt.Errorf("NAME: %w", err))
 	}
 	if !slices.Contains(setup.Roles(), setup.Role(role)) {
-		return cli.UsageError(cli.WithHint(fmt.Errorf("%s: %q is not a role", roleIn, role), "use reader, writer or admin"))
+		return cli.UsageError(
+			cli.WithHint(fmt.Errorf("%s: %q is not a role", roleIn, role), "use reader, writer or admin"))
 	}
 	return nil
 }
@@ -67,5 +68,6 @@ func NotLoaded(dir string, err error) error {
 	if errors.Is(err, admin.ErrUntrusted) {
 		remedy = UntrustedRemedy(err) + "; then run " + remedy
 	}
-	return AfterChange(cli.WithHint(fmt.Errorf("the files are changed, but the running server has not loaded them: %w", err), "%s", remedy))
+	return AfterChange(cli.WithHint(
+		fmt.Errorf("the files are changed, but the running server has not loaded them: %w", err), "%s", remedy))
 }

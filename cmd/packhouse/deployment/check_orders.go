@@ -16,19 +16,23 @@ import (
 )
 
 // orderRemedy is the default remedy for a failed order.
-const orderRemedy = "make sure that the CA reaches this server under that name: TLS-ALPN-01 uses port 443, HTTP-01 port 80; packhouse cert show reports details"
+const orderRemedy = "make sure that the CA reaches this server under that name: " +
+	"TLS-ALPN-01 uses port 443, HTTP-01 port 80; packhouse cert show reports details"
 
 // problemRemedies are the remedies for types of problems that a CA reports (RFC 8555, section 6.7).
 var problemRemedies = map[string]string{
-	"externalAccountRequired": "get a key ID and an HMAC key from the CA, and run packhouse setup --acme-eab-kid ID --acme-eab-key-file FILE",
-	"unauthorized":            "see that the name leads to this server, and that the CA accepts the account: --acme-eab-kid and --acme-eab-key-file",
-	"rateLimited":             "wait: the server retries automatically; for tests, --acme-directory selects another directory",
-	"caa":                     "add a CAA record for this CA to the DNS zone of the name, or remove those of others",
-	"dns":                     "see that the public DNS has an address for the name, and that its servers answer",
-	"rejectedIdentifier":      "use a name that the CA signs for: most sign for public names only",
-	"invalidContact":          "correct http.tls.letsencrypt.email",
-	"badPublicKey":            "remove the account key from the cache directory: the server makes another",
-	"userActionRequired":      "follow the link in the reason and accept the terms of the CA",
+	"externalAccountRequired": "get a key ID and an HMAC key from the CA, and run " +
+		"packhouse setup --acme-eab-kid ID --acme-eab-key-file FILE",
+	"unauthorized": "see that the name leads to this server, and that the CA accepts the account: " +
+		"--acme-eab-kid and --acme-eab-key-file",
+	"rateLimited": "wait: the server retries automatically; " +
+		"for tests, --acme-directory selects another directory",
+	"caa":                "add a CAA record for this CA to the DNS zone of the name, or remove those of others",
+	"dns":                "see that the public DNS has an address for the name, and that its servers answer",
+	"rejectedIdentifier": "use a name that the CA signs for: most sign for public names only",
+	"invalidContact":     "correct http.tls.letsencrypt.email",
+	"badPublicKey":       "remove the account key from the cache directory: the server makes another",
+	"userActionRequired": "follow the link in the reason and accept the terms of the CA",
 }
 
 // orderRemedyOf returns the remedy for the failed order of a name, by the type of the CA's problem.
@@ -54,7 +58,8 @@ func addOrders(ctx context.Context, a *cli.App, t *check.Target, faults []string
 				code, severity = certgen.CodeMissing, finding.Refused
 			}
 			t.Orders = append(t.Orders, finding.Finding{
-				Code: code, Severity: severity, Subject: finding.Subject{Entry: s.Host}, What: fault, Remedy: orderRemedyOf(s),
+				Code: code, Severity: severity, Subject: finding.Subject{Entry: s.Host},
+				What: fault, Remedy: orderRemedyOf(s),
 			})
 		}
 	}
@@ -67,7 +72,8 @@ func ordersOf(faults []string) []finding.Finding {
 		if rest, ok := strings.CutPrefix(fault, "there is no certificate for "); ok {
 			host, _, _ := strings.Cut(rest, " ")
 			orders = append(orders, finding.Finding{
-				Code: certgen.CodeMissing, Severity: finding.Refused, Subject: finding.Subject{Entry: host}, What: fault, Remedy: orderRemedy,
+				Code: certgen.CodeMissing, Severity: finding.Refused, Subject: finding.Subject{Entry: host},
+				What: fault, Remedy: orderRemedy,
 			})
 		}
 	}
@@ -87,7 +93,8 @@ func believe(a *cli.App, t *check.Target) {
 		top := t.Chain[len(t.Chain)-1]
 		t.Roots = []*x509.Certificate{top}
 		t.Findings = append(t.Findings, config.Problem{
-			Code: certgen.CodeUntrusted, Severity: config.Warning, File: t.ConfigPath, Key: "http.tls.letsencrypt.directoryurl",
+			Code: certgen.CodeUntrusted, Severity: config.Warning,
+			File: t.ConfigPath, Key: "http.tls.letsencrypt.directoryurl",
 			What:   fmt.Sprintf("this machine does not trust who signs for that directory: %s", top.Issuer),
 			Remedy: "clients need its root certificate; clients do not have that of a staging directory",
 		})

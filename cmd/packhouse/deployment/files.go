@@ -41,7 +41,8 @@ func files(s Subject, loaded *config.Loaded, as *check.Account) []check.File {
 			Path: filepath.Join(
 				s.Installed.Dir, filepath.FromSlash(installation.CAKeyFile),
 			), Optional: true, Secret: true, Owner: ofCAKey(s.Installed),
-			Why: "the CA's key belongs to root, and the server never reads it: anyone who takes over the server could sign certificates that clients trust",
+			Why: "the CA's key belongs to root, and the server never reads it: " +
+				"anyone who takes over the server could sign certificates that clients trust",
 		})
 	}
 	return list

@@ -1,7 +1,6 @@
 package deployment
 
 import (
-	"fmt"
 	"os"
 	"strings"
 
@@ -51,11 +50,13 @@ func ReloadFindings(s *admin.Status) []config.Problem {
 	if last := s.Reload; last != nil {
 		loaded = last.At
 		if len(last.NeedsRestart) > 0 {
-			found = append(found, cli.FindingOf(findingRestartPending, "changed settings need a restart: "+strings.Join(last.NeedsRestart, ", "), "restart the server"))
+			what := "changed settings need a restart: " + strings.Join(last.NeedsRestart, ", ")
+			found = append(found, cli.FindingOf(findingRestartPending, what, "restart the server"))
 		}
 	}
 	if info, err := os.Stat(s.Config); s.Config != "" && err == nil && info.ModTime().After(loaded) {
-		found = append(found, cli.FindingOf(findingReloadPending, fmt.Sprintf("%s was changed since the server loaded it", s.Config), "run packhouse reload"))
+		what := s.Config + " was changed since the server loaded it"
+		found = append(found, cli.FindingOf(findingReloadPending, what, "run packhouse reload"))
 	}
 	return found
 }

@@ -21,7 +21,8 @@ const DrainMargin = 10 * time.Second
 func AnnounceState(a *cli.App, o *server.Options) {
 	o.Ready = func() { notifySystemd(a, daemon.SdNotifyReady) }
 	o.Draining = func(timeout time.Duration) {
-		notifySystemd(a, fmt.Sprintf("%s\nEXTEND_TIMEOUT_USEC=%d", daemon.SdNotifyStopping, (timeout+DrainMargin).Microseconds()))
+		within := (timeout + DrainMargin).Microseconds()
+		notifySystemd(a, fmt.Sprintf("%s\nEXTEND_TIMEOUT_USEC=%d", daemon.SdNotifyStopping, within))
 	}
 }
 

@@ -19,7 +19,9 @@ import (
 
 // NewServer loads and verifies a configuration and returns a server that logs to w, with additional
 // options.
-func NewServer(ctx context.Context, a *cli.App, found config.Found, w io.Writer, further ...func(*server.Options)) (*server.Server, error) {
+func NewServer(
+	ctx context.Context, a *cli.App, found config.Found, w io.Writer, further ...func(*server.Options),
+) (*server.Server, error) {
 	collectEarly(a)
 	l := &loader{App: a, path: found.Path}
 	c, err := l.load(ctx, config.Probes{})
@@ -73,7 +75,8 @@ func (l *loader) load(ctx context.Context, probes config.Probes) (*config.Config
 	}
 	problems := loaded.Verify(ctx, probes)
 	isError := func(p config.Problem) bool { return p.Severity == config.Error }
-	if wrong := slices.DeleteFunc(slices.Clone(problems), func(p config.Problem) bool { return !isError(p) }); len(wrong) > 0 {
+	wrong := slices.DeleteFunc(slices.Clone(problems), func(p config.Problem) bool { return !isError(p) })
+	if len(wrong) > 0 {
 		return nil, config.Problems(wrong)
 	}
 	l.notices = slices.Concat(loaded.Notices, problems)

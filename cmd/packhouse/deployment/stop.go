@@ -19,7 +19,8 @@ const StopWithin = time.Minute
 // container reports another one.
 func SignalServer(pid int, status admin.Status) error {
 	if pid <= 1 || pid != status.PID {
-		return fmt.Errorf("stop server: process %d is not the one that serves %s on this machine; if the server runs in a container, stop the container", status.PID, status.Address)
+		return fmt.Errorf("stop server: on this machine, process %d does not serve %s; "+
+			"if the server runs in a container, stop the container", status.PID, status.Address)
 	}
 	process, err := os.FindProcess(pid)
 	if err == nil {

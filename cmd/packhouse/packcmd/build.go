@@ -53,7 +53,8 @@ logo. Review them before you push.
 	f.StringVar(&o.build.DisplayName, "display-name", "", "`TEXT` that Palette shows (default: NAME)")
 	f.StringVar(&o.build.Layer, "layer", "addon", "`LAYER`: kernel, os, k8s, cni, csi or addon")
 	f.StringVar(&o.build.AddonType, "addon-type", "", "`TYPE` of an add-on, such as monitoring or ingress")
-	f.StringSliceVar(&o.build.CloudTypes, "cloud-type", nil, "`CLOUD` that it runs on, such as aws (repeatable; default: all)")
+	f.StringSliceVar(&o.build.CloudTypes, "cloud-type", nil,
+		"`CLOUD` that it runs on, such as aws (repeatable; default: all)")
 	f.StringVar(&o.build.Namespace, "namespace", "", "`NAMESPACE` that it is installed into (default: NAME)")
 	f.StringVar(&o.build.Logo, "logo", "", "PNG `FILE` (default: a generated one)")
 	f.BoolVarP(&o.push, "push", "p", false, "also push the pack")

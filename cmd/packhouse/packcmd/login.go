@@ -3,13 +3,10 @@ package packcmd
 import (
 	"bufio"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -19,6 +16,7 @@ import (
 
 	"packhouse/cmd/packhouse/cli"
 	"packhouse/packs"
+	"packhouse/packs/clientconfig"
 )
 
 // NewRegistry returns the commands for registries to push packs to.
@@ -72,9 +70,10 @@ earlier login stored about it.`,
 }
 
 func runLogin(ctx context.Context, a *cli.App, o LoginOptions) error {
-	settings, err := readSettings(a, o.registry.home)
+	home := homeOf(a, o.registry.home)
+	settings, err := home.Load()
 	if err != nil {
-		return err
+		return told(err)
 	}
 	connection, err := newConnection(a, o.registry, settings)
 	if err != nil {
@@ -95,19 +94,22 @@ func runLogin(ctx context.Context, a *cli.App, o LoginOptions) error {
 	if err != nil {
 		return loginError(err, connection.server, user)
 	}
-	store, err := credentialStore(a, o.registry.home)
+	store, err := home.Credentials()
 	if err != nil {
-		return err
+		return told(err)
 	}
 	if err := store.Put(ctx, credentials.ServerAddressFromRegistry(connection.server), given); err != nil {
 		return helperError("keep the password", err)
 	}
-	warnPlaintext(a, settings, connection.server)
-	settings.remember(connection)
+	if path := clientconfig.Unencrypted(connection.server); path != "" && !settings.WarnedPlaintext {
+		a.Warn("passwords are stored unencrypted in %s: a credential helper (credsStore there) keeps them encrypted", path)
+		settings.WarnedPlaintext = true
+	}
+	settings.Remember(connection.server, connection.remembered())
 	if o.asDefault || settings.Default == "" {
 		settings.Default = connection.server
 	}
-	if err := writeSettings(a, o.registry.home, settings); err != nil {
+	if err := home.Save(settings); err != nil {
 		return err
 	}
 	if asked {
@@ -116,48 +118,23 @@ func runLogin(ctx context.Context, a *cli.App, o LoginOptions) error {
 		a.Warn("%s asks for no password, so this one was stored without being verified", connection.server)
 	}
 	if settings.Default != connection.server {
-		a.Hint("pack commands use %s by default: name this registry with -r %s, or make it the default with registry login -d", settings.Default, connection.server)
+		a.Hint("pack commands use %s by default: name this registry with -r %s, or make it the default with registry login -d",
+			settings.Default, connection.server)
 	}
 	return nil
 }
 
 // newConnection is connection without stored settings for the server, which a login replaces.
-func newConnection(a *cli.App, o registryOptions, settings *clientSettings) (connection, error) {
-	return connect(a, o, &clientSettings{Default: settings.Default})
-}
-
-// warnPlaintext warns, once for these settings, that docker's configuration contains a server's
-// password unencrypted, because no credential helper is configured.
-func warnPlaintext(a *cli.App, settings *clientSettings, server string) {
-	if settings.WarnedPlaintext {
-		return
-	}
-	docker, err := dockerStore()
-	if err != nil {
-		return // unlikely: the password was just stored
-	}
-	path := docker.ConfigPath()
-	text, err := os.ReadFile(path)
-	if err != nil {
-		return // stored by a helper
-	}
-	var file struct {
-		Auths map[string]struct {
-			Auth string `json:"auth"`
-		} `json:"auths"`
-	}
-	if json.Unmarshal(text, &file) != nil || file.Auths[credentials.ServerAddressFromRegistry(server)].Auth == "" {
-		return
-	}
-	settings.WarnedPlaintext = true
-	a.Warn("passwords are stored unencrypted in %s: a credential helper (credsStore there) keeps them encrypted", path)
+func newConnection(a *cli.App, o registryOptions, settings *clientconfig.Settings) (connection, error) {
+	return connect(a, o, &clientconfig.Settings{Default: settings.Default})
 }
 
 // loginError explains a refused login.
 func loginError(err error, server, user string) error {
 	var f *packs.Failure
 	if errors.As(err, &f) && f.Code == packs.CodeNotLoggedIn {
-		return cli.WithHint(fmt.Errorf("%s did not accept user %q with this password", server, user), "on the server, packhouse user list shows the users and packhouse user passwd sets a password")
+		return cli.WithHint(fmt.Errorf("%s did not accept user %q with this password", server, user),
+			"on the server, packhouse user list shows the users and packhouse user passwd sets a password")
 	}
 	return told(err)
 }
@@ -166,7 +143,8 @@ func loginError(err error, server, user string) error {
 // that reports little about failures.
 func helperError(what string, err error) error {
 	if _, ok := errors.AsType[*exec.ExitError](err); ok || errors.Is(err, exec.ErrNotFound) {
-		return cli.WithHint(fmt.Errorf("%s: docker's credential helper: %w", what, err), "credsStore in $DOCKER_CONFIG/config.json, or ~/.docker/config.json, names it: see that it works, or take it out")
+		return cli.WithHint(fmt.Errorf("%s: docker's credential helper: %w", what, err),
+			"credsStore in $DOCKER_CONFIG/config.json, or ~/.docker/config.json, names it: see that it works, or take it out")
 	}
 	return fmt.Errorf("%s: %w", what, err)
 }
@@ -223,17 +201,18 @@ func newRegistryLogout(a *cli.App) *cobra.Command {
 				o.server = args[0]
 			}
 			o.naming = "packhouse registry logout HOST:PORT"
-			settings, err := readSettings(a, o.home)
+			home := homeOf(a, o.home)
+			settings, err := home.Load()
 			if err != nil {
-				return err
+				return told(err)
 			}
 			connection, err := connect(a, o, settings)
 			if err != nil {
 				return err
 			}
-			store, err := credentialStore(a, o.home)
+			store, err := home.Credentials()
 			if err != nil {
-				return err
+				return told(err)
 			}
 			address := credentials.ServerAddressFromRegistry(connection.server)
 			kept, err := store.Get(cmd.Context(), address)
@@ -247,13 +226,13 @@ func newRegistryLogout(a *cli.App) *cobra.Command {
 			if err := store.Delete(cmd.Context(), address); err != nil {
 				return helperError("forget the password", err)
 			}
-			settings.forget(connection.server)
-			if err := writeSettings(a, o.home, settings); err != nil {
+			settings.Forget(connection.server)
+			if err := home.Save(settings); err != nil {
 				return err
 			}
 			a.Say("logged out at %s", connection.server)
 			if left, err := store.Get(cmd.Context(), address); err == nil && left != auth.EmptyCredential {
-				a.Warn("%s still has a password for %s: remove it there", filepath.Join(homeOf(a, o.home), "config.json"), connection.server)
+				a.Warn("%s still has a password for %s: remove it there", home.VendorFile(), connection.server)
 			}
 			return nil
 		},

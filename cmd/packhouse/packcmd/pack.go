@@ -23,7 +23,8 @@ func New(a *cli.App) *cobra.Command {
 		Args:  cobra.NoArgs,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newPackPush(a), newPackPull(a), newPackList(a), newPackTag(a), newPackLint(a), newPackBuild(a), newPackImages(a))
+	cmd.AddCommand(
+		newPackPush(a), newPackPull(a), newPackList(a), newPackTag(a), newPackLint(a), newPackBuild(a), newPackImages(a))
 	cmd.AddCommand(newPackRender(a), newPackDiff(a), newPackConstraints(a))
 	return cmd
 }

@@ -61,7 +61,8 @@ lists the results. The exit code is 1 if a push failed, 4 if a pack has errors, 
 	cmd.Flags().StringVarP(&o.push.Group, "group", "g", "", "`GROUP` of the version, instead of the one in pack.json")
 	cmd.Flags().BoolVarP(&o.push.Force, "force", "f", false, "overwrite a version that exists with other content")
 	cmd.Flags().StringVarP(&o.push.Message, "message", "m", "", "`TEXT` with the reason for --force")
-	cmd.Flags().BoolVar(&o.push.SkipDigestCheck, "skip-digest-check", false, "with --force, write the manifest of the same content again, to change its message or time")
+	cmd.Flags().BoolVar(&o.push.SkipDigestCheck, "skip-digest-check", false,
+		"with --force, write the manifest of the same content again, to change its message or time")
 	cmd.Flags().IntVar(&o.jobs, "jobs", 0, "`NUMBER` of packs to push in parallel, up to 64; 0: one per CPU, at least 2")
 	cmd.Flags().BoolVar(&o.json, "json", false, "print JSON: an object for one folder, a list for several")
 	return cmd

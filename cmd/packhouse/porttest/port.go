@@ -9,11 +9,12 @@ import (
 	"testing"
 )
 
-// Ports come from below those that the kernel hands out, so that no client and no other listener gets one of them by chance.
+// Ports are below those that the kernel assigns, so that no client and no other listener gets one of
+// them by chance.
 const firstPort, lastPort = 10000, 32000
 
-// Reserve finds a TCP port that nobody listens at and keeps it until release: other tests, in this process and in others, get other ones.
-// Held is the UDP port of the same number, which nothing here uses.
+// Reserve finds a free TCP port and keeps it until release: other tests, in this process and in
+// others, get other ones. It holds the UDP port of the same number, which nothing here uses.
 func Reserve() (port string, release func(), err error) {
 	for range 1000 {
 		n := firstPort + rand.IntN(lastPort-firstPort) //nolint:gosec // to be out of the way, and no secret
@@ -32,7 +33,7 @@ func Reserve() (port string, release func(), err error) {
 	return "", nil, errors.New("find a free port: a thousand are taken")
 }
 
-// Free is an address that nobody listens at, and that no other test gets before this one has ended.
+// Free returns an address without a listener, which no other test gets before this one has ended.
 func Free(t testing.TB) string {
 	t.Helper()
 	port, release, err := Reserve()

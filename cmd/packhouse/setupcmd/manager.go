@@ -74,7 +74,8 @@ func (a *asked) addOrdered(ctx context.Context, state *installation.State, insta
 		}
 		info := certgen.Inspect(s.Leaf)
 		state.Certificate = &installation.CertificateState{
-			Path: installed.Config.HTTP.TLS.LetsEncrypt.CacheFile, Names: info.Names.Strings(), Ends: info.NotAfter, DaysLeft: info.DaysLeft(a.Now()),
+			Path: installed.Config.HTTP.TLS.LetsEncrypt.CacheFile, Names: info.Names.Strings(),
+			Ends: info.NotAfter, DaysLeft: info.DaysLeft(a.Now()),
 			CloseEnd: certgen.CloseToEnd(s.Leaf, a.Now()), Fingerprint: info.Fingerprint,
 		}
 	}
@@ -103,7 +104,8 @@ func (a *asked) serverState(ctx context.Context, installed *installation.Install
 		return installation.ServerState{Problem: "does not answer: " + err.Error()}
 	}
 	state := installation.ServerState{
-		Up: true, PID: status.PID, Since: status.StartedAt, Address: status.Address, Fingerprint: status.Fingerprint, Faults: status.Faults,
+		Up: true, PID: status.PID, Since: status.StartedAt, Address: status.Address,
+		Fingerprint: status.Fingerprint, Faults: status.Faults,
 	}
 	for _, code := range status.Health {
 		state.Faults = append(state.Faults, "/health says DOWN: "+code)

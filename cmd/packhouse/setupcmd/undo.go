@@ -80,7 +80,8 @@ func (s *Run) undo(ctx context.Context, report *setupReport, plan *plan.Plan, se
 		},
 	)
 	ctx = context.WithoutCancel(ctx) // complete the rollback even after ctrl+c
-	again, rolled, err := deployment.RollBackAfter(ctx, s.App, s.o.dir, s.applied, &cli.TrialLog{To: io.Discard}, s.checkPrinter())
+	again, rolled, err := deployment.RollBackAfter(
+		ctx, s.App, s.o.dir, s.applied, &cli.TrialLog{To: io.Discard}, s.checkPrinter())
 	report.RolledBack = rolled
 	if err == nil {
 		err = s.clear(ctx, plan, served)

@@ -56,7 +56,8 @@ func (s *Run) wizard(ctx context.Context) error {
 func (a *asked) options() tui.Options {
 	return tui.Options{
 		In: a.Stdin, Log: a.ring, Now: a.Now,
-		Begin: a.begin, Plan: a.plan, Apply: a.apply, Reread: a.reread, Rollback: a.planRollback, Editor: a.editor, Look: a.glance, Start: a.start,
+		Begin: a.begin, Plan: a.plan, Apply: a.apply, Reread: a.reread, Rollback: a.planRollback,
+		Editor: a.editor, Look: a.glance, Start: a.start,
 		Pasteable: a.Pasteable, Stop: a.stopServer, Uninstall: a.uninstaller,
 		Prove: func(ctx context.Context, _ *plan.Plan, report func(check.Event)) check.Report {
 			return a.proof.Load().Check(ctx, report)

@@ -1,4 +1,4 @@
-package packcmd
+package clientconfig
 
 import (
 	"os"
@@ -10,7 +10,8 @@ import (
 // TestHelperInRelativePath verifies that a relative directory in PATH is not searched for helpers.
 func TestHelperInRelativePath(t *testing.T) {
 	dir := t.TempDir()
-	if err := os.WriteFile(filepath.Join(dir, "docker-credential-x"), []byte("#!/bin/sh\n"), 0o700); err != nil { //nolint:gosec // a program
+	helper := filepath.Join(dir, "docker-credential-x")
+	if err := os.WriteFile(helper, []byte("#!/bin/sh\n"), 0o700); err != nil { //nolint:gosec // a program
 		t.Fatal(err)
 	}
 	t.Chdir(dir)

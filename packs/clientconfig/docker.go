@@ -1,4 +1,4 @@
-package packcmd
+package clientconfig
 
 import (
 	"encoding/json"
@@ -14,7 +14,6 @@ import (
 
 	"oras.land/oras-go/v2/registry/remote/credentials"
 
-	"packhouse/cmd/packhouse/cli"
 	"packhouse/packs"
 	"packhouse/trust"
 )
@@ -34,7 +33,7 @@ func dockerStore() (*credentials.DynamicStore, error) {
 	if dir == "" {
 		home, err := os.UserHomeDir()
 		if err != nil {
-			return nil, cli.WithHint(fmt.Errorf("find docker's configuration: %w", err), "set DOCKER_CONFIG to a directory")
+			return nil, failure(fmt.Errorf("find docker's configuration: %w", err), "set DOCKER_CONFIG to a directory")
 		}
 		dir = filepath.Join(home, ".docker")
 	}
@@ -45,9 +44,11 @@ func dockerStore() (*credentials.DynamicStore, error) {
 	if err := verifyHelpers(path); err != nil {
 		return nil, err
 	}
-	store, err := credentials.NewStore(path, credentials.StoreOptions{AllowPlaintextPut: true, DetectDefaultNativeStore: true})
+	options := credentials.StoreOptions{AllowPlaintextPut: true, DetectDefaultNativeStore: true}
+	store, err := credentials.NewStore(path, options)
 	if err != nil {
-		return nil, cli.WithHint(fmt.Errorf("open docker's configuration: %w", err), "correct the file, or set DOCKER_CONFIG to another directory")
+		return nil, failure(fmt.Errorf("open docker's configuration: %w", err),
+			"correct the file, or set DOCKER_CONFIG to another directory")
 	}
 	return store, nil
 }
@@ -60,9 +61,11 @@ func trustedOwner(path, remedy string) error {
 	case fault == nil:
 		return nil
 	case os.Geteuid() == 0:
-		return cli.WithHint(fault, "%s, or set HOME to the home directory of root (sudo -H); to keep this path: %s", remedy, fault.Fix)
+		return failure(fault, fmt.Sprintf(
+			"%s, or set HOME to the home directory of root (sudo -H); to keep this path: %s", remedy, fault.Fix,
+		))
 	case fault.Foreign:
-		return cli.WithHint(fault, "%s", remedy)
+		return failure(fault, remedy)
 	}
 	return nil
 }
@@ -85,11 +88,12 @@ func verifyHelpers(path string) error {
 	_ = json.Unmarshal(file["credsStore"], &store)
 	_ = json.Unmarshal(file["credHelpers"], &helpers)
 	if err := verifyHelper(store); err != nil {
-		return cli.WithHint(fmt.Errorf("credsStore in %s: %w", path, err), "correct or remove credsStore in %s", path)
+		return failure(fmt.Errorf("credsStore in %s: %w", path, err), "correct or remove credsStore in "+path)
 	}
 	for _, server := range slices.Sorted(maps.Keys(helpers)) {
 		if err := verifyHelper(helpers[server]); err != nil {
-			return cli.WithHint(fmt.Errorf("credHelpers in %s: %w", path, err), "correct or remove the entry of %s in %s", packs.Printable(server), path)
+			return failure(fmt.Errorf("credHelpers in %s: %w", path, err),
+				fmt.Sprintf("correct or remove the entry of %s in %s", packs.Printable(server), path))
 		}
 	}
 	return nil
@@ -108,4 +112,27 @@ func verifyHelper(name string) error {
 		return fmt.Errorf("run %s: PATH contains a relative directory, and the program is in it", helperPrefix+name)
 	}
 	return nil // a missing program is reported when it is needed
+}
+
+// Unencrypted returns the path of docker's configuration if it contains the password of a server
+// unencrypted, because no credential helper is configured; otherwise "".
+func Unencrypted(server string) string {
+	store, err := dockerStore()
+	if err != nil {
+		return "" // unlikely: the password was just stored
+	}
+	path := store.ConfigPath()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return "" // stored by a helper
+	}
+	var file struct {
+		Auths map[string]struct {
+			Auth string `json:"auth"`
+		} `json:"auths"`
+	}
+	if json.Unmarshal(text, &file) != nil || file.Auths[credentials.ServerAddressFromRegistry(server)].Auth == "" {
+		return ""
+	}
+	return path
 }
