@@ -53,6 +53,10 @@ var mayImport = map[string][]string{
 		"setup", "setup/machine", "setup/installation", "setup/question", "setup/answer", "setup/keyfile", groundFloor,
 	},
 	"setup/answer": {"setup", "setup/machine", "setup/installation", "setup/question", groundFloor},
+	"setup/answer/answertest": {
+		"setup", "setup/machine", "setup/machine/machinetest", "setup/installation", "setup/question", "setup/answer",
+		groundFloor,
+	},
 	"setup/question": {
 		"setup", "setup/machine", "setup/installation", "setup/check", "setup/keyfile", groundFloor,
 	},

@@ -1,11 +1,8 @@
 package apply
 
 import (
-	"encoding/pem"
 	"maps"
 	"net/http"
-	"net/http/httptest"
-	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -16,93 +13,19 @@ import (
 	"packhouse/server/config"
 	"packhouse/setup"
 	"packhouse/setup/answer"
+	"packhouse/setup/answer/answertest"
 	"packhouse/setup/installation"
 	"packhouse/setup/machine/machinetest"
 	"packhouse/setup/question"
 )
 
-// directory serves what ACME directories say of themselves, and returns its URL and the file of its CA.
-func directory(t *testing.T, body string, status int) (url, ca string) {
-	t.Helper()
-	s := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		w.WriteHeader(status)
-		_, _ = w.Write([]byte(body))
-	}))
-	t.Cleanup(s.Close)
-	return s.URL + "/dir", writeFile(
-		t, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.Certificate().Raw}), 0o644,
-	)
-}
-
-const directoryBody = `{"newNonce":"https://ca/n","newAccount":"https://ca/a","newOrder":"https://ca/o"}`
-
-// TestOrderingIsJudged: what keeps a CA from signing is said before anything is ordered.
-func TestOrderingIsJudged(t *testing.T) {
-	t.Setenv("HTTPS_PROXY", "http://127.0.0.1:1") // what is not of this machine is not reached
-	url, ca := directory(t, directoryBody, http.StatusOK)
-	noDirectory, noDirectoryCA := directory(t, "<html>", http.StatusOK)
-	gone, goneCA := directory(t, "", http.StatusNotFound)
-	at := func(addr string) machinetest.Host {
-		return machinetest.Host{Resolves: map[string][]netip.Addr{"registry.example.com": {netip.MustParseAddr(addr)}}}
-	}
-	base := answer.Values{"tls": {"letsencrypt"}, "acme-directory": {url}, "acme-ca": {ca}, "addr": {":443"}}
-	for _, tc := range []struct {
-		name     string
-		host     machinetest.Host
-		change   answer.Values
-		severity finding.Severity
-		code     string
-		question string
-		says     string
-	}{
-		{"an address", machinetest.Host{}, answer.Values{"hostname": {"192.0.2.17"}}, finding.Refused, setup.CodeName, "tls", "sign for names"},
-		{"a name of the inside", machinetest.Host{}, answer.Values{"hostname": {"registry.internal"}, "acme-directory": {question.ACMEStaging}, "acme-ca": {""}}, finding.Warning, setup.CodeName, "tls", "not a public name"},
-		{"a port that is not 443", machinetest.Host{}, answer.Values{"addr": {":5000"}}, finding.Warning, setup.CodeChallenge, "tls", "listens at 5000"},
-		{"a name that does not resolve", machinetest.Host{Resolves: map[string][]netip.Addr{}}, nil, finding.Warning, setup.CodeNoResolve, "tls", "will not find"},
-		{"a name that leads elsewhere", at("198.51.100.4"), nil, finding.Warning, setup.CodeElsewhere, "tls", "198.51.100.4"},
-		{"a private address", at("10.0.0.7"), answer.Values{"acme-directory": {question.ACMEStaging}, "acme-ca": {""}}, finding.Warning, setup.CodeChallenge, "tls", "the internet cannot reach"},
-		{"no address for mail", machinetest.Host{}, answer.Values{"acme-email": {"me"}}, finding.Refused, setup.CodeValue, "acme-email", "not an address for mail"},
-		{"no URL", machinetest.Host{}, answer.Values{"acme-directory": {"http://ca.example/dir"}}, finding.Refused, setup.CodeURL, "acme-directory", "not the URL"},
-		{"staging", machinetest.Host{}, answer.Values{"acme-directory": {question.ACMEStaging}, "acme-ca": {""}}, finding.Note, setup.CodeStaging, "acme-directory", "do not trust"},
-		{"a CA that is not trusted", machinetest.Host{}, answer.Values{"acme-ca": {""}}, finding.Refused, setup.CodeUnreached, "acme-ca", "certificate"},
-		{"a CA that is not there", machinetest.Host{}, answer.Values{"acme-ca": {"/nowhere"}}, finding.Refused, setup.CodeUnread, "acme-ca", "/nowhere"},
-		{
-			"no directory there",
-			machinetest.Host{},
-			answer.Values{"acme-directory": {noDirectory}, "acme-ca": {noDirectoryCA}},
-			finding.Refused, setup.CodeUnreached, "acme-ca", "not an ACME",
-		},
-		{
-			"nothing there",
-			machinetest.Host{},
-			answer.Values{"acme-directory": {gone}, "acme-ca": {goneCA}},
-			finding.Refused, setup.CodeUnreached,
-			"acme-ca", "404",
-		},
-	} {
-		t.Run(tc.name, func(t *testing.T) {
-			flags := inDir(base, filepath.Join(t.TempDir(), "packhouse"))
-			maps.Copy(flags, tc.change)
-			_, findings := answer.Resolve(
-				t.Context(), machinetest.New(t, &tc.host), nil, answer.Input{Flags: flags},
-			)
-			if !slices.ContainsFunc(findings, func(f finding.Finding) bool {
-				return f.Severity == tc.severity && f.Code == tc.code && f.Question == tc.question &&
-					strings.Contains(f.String(), tc.says)
-			}) {
-				t.Errorf("no finding %s %s of %s in %v", tc.severity, tc.code, tc.question, findings)
-			}
-		})
-	}
-}
-
 // TestExternalAccount has a directory that signs only for accounts that its CA knows.
 func TestExternalAccount(t *testing.T) {
-	url, ca := directory(
-		t, strings.Replace(directoryBody, "{", `{"meta":{"externalAccountRequired":true},`, 1), http.StatusOK,
+	url, ca := answertest.Directory(
+		t, strings.Replace(answertest.DirectoryBody, "{", `{"meta":{"externalAccountRequired":true},`, 1), http.StatusOK,
 	)
 	m, dir := machinetest.New(t, &machinetest.Host{}), filepath.Join(t.TempDir(), "packhouse")
-	good, open := writeFile(t, []byte("c2VjcmV0LWtleQ==\n"), 0o600), writeFile(t, []byte("c2VjcmV0LWtleQ"), 0o644)
+	good, open := answertest.WriteFile(t, []byte("c2VjcmV0LWtleQ==\n"), 0o600), answertest.WriteFile(t, []byte("c2VjcmV0LWtleQ"), 0o644)
 	base := answer.Values{"tls": {"letsencrypt"}, "acme-directory": {url}, "acme-ca": {ca}, "addr": {":443"}}
 	for _, tc := range []struct {
 		name, kid, file, question, code string
@@ -115,7 +38,7 @@ func TestExternalAccount(t *testing.T) {
 		{"an account", "kid-1", good, "", ""},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			flags := inDir(base, dir)
+			flags := answertest.InDir(base, dir)
 			flags["acme-eab-kid"], flags["acme-eab-key-file"] = []string{tc.kid}, []string{tc.file}
 			_, findings := answer.Resolve(t.Context(), m, nil, answer.Input{Flags: flags})
 			found := slices.ContainsFunc(findings, func(f finding.Finding) bool {
@@ -148,7 +71,7 @@ func TestExternalAccount(t *testing.T) {
 
 // TestOrderingIsInstalled: the section is written, kept, changed key by key, and taken away; nothing else is made.
 func TestOrderingIsInstalled(t *testing.T) {
-	url, ca := directory(t, directoryBody, http.StatusOK)
+	url, ca := answertest.Directory(t, answertest.DirectoryBody, http.StatusOK)
 	m, dir := machinetest.New(t, &machinetest.Host{}), filepath.Join(t.TempDir(), "packhouse")
 	section := func() config.LetsEncrypt {
 		t.Helper()
@@ -227,9 +150,9 @@ func TestOrderingIsInstalled(t *testing.T) {
 // TestOrderingInABucket: where packs are in a bucket, account and certificates are too, for the servers that will be added; where they were kept before
 // they stay.
 func TestOrderingInABucket(t *testing.T) {
-	url, ca := directory(t, directoryBody, http.StatusOK)
+	url, ca := answertest.Directory(t, answertest.DirectoryBody, http.StatusOK)
 	flags := answer.Values{"tls": {"letsencrypt"}, "acme-directory": {url}, "acme-ca": {ca}, "addr": {":443"}}
-	m, _ := bucketMachine(t, "")
+	m, _ := answertest.BucketMachine(t, "")
 	cache := func(dir string) string {
 		t.Helper()
 		in, err := installation.Load(dir)
@@ -239,7 +162,7 @@ func TestOrderingInABucket(t *testing.T) {
 		return in.Config.HTTP.TLS.LetsEncrypt.CacheFile
 	}
 	fresh, moved := filepath.Join(t.TempDir(), "packhouse"), filepath.Join(t.TempDir(), "packhouse")
-	bucket := bucketFlags(t, "a-secret-of-the-bucket")
+	bucket := answertest.BucketFlags(t, "a-secret-of-the-bucket")
 	install(t, m, moved, flags)
 	install(t, m, moved, bucket)
 	maps.Copy(bucket, flags)

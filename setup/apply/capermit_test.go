@@ -10,9 +10,9 @@ import (
 	"packhouse/finding"
 	"packhouse/setup"
 	"packhouse/setup/answer"
+	"packhouse/setup/answer/answertest"
 	"packhouse/setup/installation"
 	"packhouse/setup/machine/machinetest"
-	"packhouse/setup/question"
 )
 
 // TestCAPermit follows the limits of a private CA from their flags into the certificate, through
@@ -45,7 +45,7 @@ func TestCAPermit(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		_, findings := answer.Resolve(t.Context(), m, in, answer.Input{Flags: inDir(flags, dir)})
+		_, findings := answer.Resolve(t.Context(), m, in, answer.Input{Flags: answertest.InDir(flags, dir)})
 		return findings
 	}
 	limits := func(findings []finding.Finding) bool {
@@ -80,22 +80,5 @@ func TestCAPermit(t *testing.T) {
 	install(t, m, dir, answer.Values{"new-ca": {"true"}, "ca-permit": {""}})
 	if len(permitted()) > 0 {
 		t.Errorf("a new CA without limits permits only %v", permitted())
-	}
-}
-
-// TestShortNameOfATopLevelDomain verifies that a CA for dev.example.com may not sign for all of .dev.
-func TestShortNameOfATopLevelDomain(t *testing.T) {
-	for host, want := range map[string]bool{"dev.example.com": false, "app.example.com": false, "registry.example.com": true} {
-		p, err := question.CALimits(
-			&question.Answers{Hostname: host, CAPermit: []string{"example.com"}},
-			certgen.Names{DNS: []string{host}},
-		)
-		if err != nil {
-			t.Fatal(err)
-		}
-		short, _, _ := strings.Cut(host, ".")
-		if got := slices.Contains(p.DNS, short); got != want {
-			t.Errorf("%s: %s permitted %t, want %t", host, short, got, want)
-		}
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"packhouse/server/config"
 	"packhouse/setup"
 	"packhouse/setup/answer"
+	"packhouse/setup/answer/answertest"
 	"packhouse/setup/installation"
 	"packhouse/setup/machine"
 	"packhouse/setup/machine/machinetest"
@@ -70,7 +71,7 @@ func TestALineThatCannotBeChangedIsNamed(t *testing.T) {
 	m, dir := machinetest.New(t, &machinetest.Host{}), filepath.Join(t.TempDir(), "packhouse")
 	install(t, m, dir, nil)
 	rewrite(t, dir, func(b []byte) []byte { return bytes.Replace(b, []byte("addr: "), []byte("addr: &here "), 1) })
-	in, resolved := resolveAll(t, m, dir, answer.Values{"addr": {":5001"}})
+	in, resolved := answertest.Resolve(t, m, dir, answer.Values{"addr": {":5001"}})
 	_, err := plan.Make(t.Context(), m, in, resolved, plan.Options{Now: machinetest.Now, HashCost: 4})
 	refusal, ok := errors.AsType[*finding.Error](err)
 	if !ok || refusal.Findings[0].Code != setup.CodeEdit || !strings.Contains(refusal.Findings[0].What, "anchor") ||

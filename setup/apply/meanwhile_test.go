@@ -15,6 +15,7 @@ import (
 	"packhouse/server/auth/htpasswd"
 	"packhouse/setup"
 	"packhouse/setup/answer"
+	"packhouse/setup/answer/answertest"
 	"packhouse/setup/installation"
 	"packhouse/setup/machine"
 	"packhouse/setup/machine/machinetest"
@@ -214,7 +215,7 @@ func TestPlanReadsEachFileOnce(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			m, dir := machinetest.New(t, &machinetest.Host{}), filepath.Join(t.TempDir(), "packhouse")
 			install(t, m, dir, nil)
-			in, resolved := resolveAll(t, m, dir, answer.Values{"user": {"p:writer"}})
+			in, resolved := answertest.Resolve(t, m, dir, answer.Values{"user": {"p:writer"}})
 			path := filepath.Join(dir, filepath.FromSlash(name))
 			old, err := os.ReadFile(path)
 			if err != nil {

@@ -13,6 +13,7 @@ import (
 	"packhouse/finding"
 	"packhouse/setup"
 	"packhouse/setup/answer"
+	"packhouse/setup/answer/answertest"
 	"packhouse/setup/installation"
 	"packhouse/setup/machine"
 	"packhouse/setup/machine/machinetest"
@@ -52,7 +53,7 @@ func TestStorageBelowAnotherUser(t *testing.T) {
 		"service":      {setup.Systemd},
 		"run-as":       {"nobody"},
 	}
-	in, resolved := resolveAll(t, m, filepath.Join(base, "etc"), flags)
+	in, resolved := answertest.Resolve(t, m, filepath.Join(base, "etc"), flags)
 	plan, err := plan.Make(
 		t.Context(),
 		m,

@@ -18,6 +18,7 @@ import (
 	"packhouse/server/config"
 	"packhouse/setup"
 	"packhouse/setup/answer"
+	"packhouse/setup/answer/answertest"
 	"packhouse/setup/installation"
 	"packhouse/setup/machine"
 	"packhouse/setup/machine/machinetest"
@@ -50,7 +51,7 @@ func serviceMachine(t *testing.T) (*machine.Machine, string) {
 
 func servicePlan(t *testing.T, m *machine.Machine, base string, flags answer.Values) *plan.Plan {
 	t.Helper()
-	in, resolved := resolveAll(t, m, filepath.Join(base, "etc"), flags)
+	in, resolved := answertest.Resolve(t, m, filepath.Join(base, "etc"), flags)
 	plan, err := plan.Make(
 		t.Context(),
 		m,
@@ -273,7 +274,7 @@ func TestServiceIsRefused(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(base, setup.Unit), []byte("[Service]\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	in, resolved := resolveAll(
+	in, resolved := answertest.Resolve(
 		t,
 		m,
 		filepath.Join(base, "etc"),

@@ -14,41 +14,17 @@ import (
 	"packhouse/server/config"
 	"packhouse/setup"
 	"packhouse/setup/answer"
+	"packhouse/setup/answer/answertest"
 	"packhouse/setup/installation"
 	"packhouse/setup/machine"
 	"packhouse/setup/machine/machinetest"
 	"packhouse/setup/plan"
 )
 
-// resolveAll resolves flags against what is in a directory, and fails the test where something is refused.
-func resolveAll(
-	t *testing.T,
-	m *machine.Machine,
-	dir string,
-	flags answer.Values,
-) (*installation.Installed, answer.Resolved) {
-	t.Helper()
-	unit := filepath.Join(filepath.Dir(dir), setup.Unit)
-	if _, err := os.Lstat(unit); err != nil {
-		unit = setup.UnitFile
-	}
-	in, err := installation.LoadWith(dir, unit)
-	if err != nil {
-		t.Fatal(err)
-	}
-	resolved, findings := answer.Resolve(t.Context(), m, in, answer.Input{Flags: flags})
-	for _, f := range findings {
-		if f.Severity == finding.Refused {
-			t.Fatalf("refused: %v", f)
-		}
-	}
-	return in, resolved
-}
-
 // planFor makes the plan of flags against what is in a directory.
 func planFor(t *testing.T, m *machine.Machine, dir string, flags answer.Values) *plan.Plan {
 	t.Helper()
-	in, resolved := resolveAll(t, m, dir, flags)
+	in, resolved := answertest.Resolve(t, m, dir, flags)
 	plan, err := plan.Make(
 		t.Context(), m, in, resolved, plan.Options{Now: machinetest.Now, WritePasswords: true, HashCost: 4},
 	)
@@ -317,7 +293,7 @@ func TestFlagsOnARerunChangeOnlyThemselves(t *testing.T) {
 // TestOwnFilesInUseHinderNothing: a certificate that ran out, or went away, must not keep a user from being added.
 func TestOwnFilesInUseHinderNothing(t *testing.T) {
 	m, dir := machinetest.New(t, &machinetest.Host{}), filepath.Join(t.TempDir(), "packhouse")
-	cert, key, _ := pemFiles(t, 90, machinetest.Now, "registry.example.com")
+	cert, key, _ := answertest.PEMFiles(t, 90, machinetest.Now, "registry.example.com")
 	install(t, m, dir, answer.Values{"tls": {"files"}, "tls-cert": {cert}, "tls-key": {key}})
 	m.Now = func() time.Time { return machinetest.Now.AddDate(1, 0, 0) }
 	if plan := planFor(t, m, dir, answer.Values{"user": {"spectro"}}); !plan.Pending() {

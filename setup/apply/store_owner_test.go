@@ -8,6 +8,7 @@ import (
 
 	"packhouse/finding"
 	"packhouse/setup/answer"
+	"packhouse/setup/answer/answertest"
 	"packhouse/setup/installation"
 	"packhouse/setup/machine/machinetest"
 	"packhouse/setup/question"
@@ -41,8 +42,8 @@ func TestTakeOverIsAsked(t *testing.T) {
 	install(t, m, filepath.Join(base, "second"), answer.Values{"storage-path": {other}})
 
 	dir := filepath.Join(base, "third")
-	_, resolved := resolveAll(t, m, dir, answer.Values{"storage-path": {filepath.Join(base, "fresh")}})
-	a, path, q := resolved.Answers, questionNamed(t, "storage-path"), questionNamed(t, "take-over-store")
+	_, resolved := answertest.Resolve(t, m, dir, answer.Values{"storage-path": {filepath.Join(base, "fresh")}})
+	a, path, q := resolved.Answers, answertest.Question(t, "storage-path"), answertest.Question(t, "take-over-store")
 	set := func(q *question.Question, text string) {
 		t.Helper()
 		if err := q.Set(&a, text); err != nil {
@@ -77,7 +78,7 @@ func TestTakeOverIsAsked(t *testing.T) {
 		!strings.Contains(strings.Join(change.Meaning, " "), want) {
 		t.Errorf("the review does not name the former owner: %+v", change)
 	}
-	_, resolved = resolveAll(t, m, filepath.Join(base, "first"), nil)
+	_, resolved = answertest.Resolve(t, m, filepath.Join(base, "first"), nil)
 	if findings := q.Validate(t.Context(), m, &resolved.Answers); !q.Asked(&resolved.Answers) ||
 		finding.AnyRefused(findings) ||
 		len(findings) != 1 {
@@ -85,7 +86,7 @@ func TestTakeOverIsAsked(t *testing.T) {
 	}
 
 	// The answer applies once: answers.yml is for the next machine.
-	in, resolved := resolveAll(t, m, dir, nil)
+	in, resolved := answertest.Resolve(t, m, dir, nil)
 	if q.Asked(&resolved.Answers) {
 		t.Error("the new owner is asked again")
 	}

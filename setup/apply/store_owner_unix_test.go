@@ -12,6 +12,7 @@ import (
 
 	"packhouse/finding"
 	"packhouse/setup/answer"
+	"packhouse/setup/answer/answertest"
 	"packhouse/setup/installation"
 	"packhouse/setup/machine/machinetest"
 	"packhouse/setup/plan"
@@ -77,7 +78,7 @@ func TestPlantedOwnerRecord(t *testing.T) {
 				t.Errorf("the target of the link: %q, %v", data, err)
 			}
 
-			other, resolved := resolveAll(t, m, filepath.Join(base, "second"), answer.Values{"storage-path": {store}})
+			other, resolved := answertest.Resolve(t, m, filepath.Join(base, "second"), answer.Values{"storage-path": {store}})
 			_, err = plan.Make(
 				t.Context(), m, other, resolved, plan.Options{Now: machinetest.Now, WritePasswords: true},
 			)

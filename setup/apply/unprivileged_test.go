@@ -15,6 +15,7 @@ import (
 	"packhouse/finding"
 	"packhouse/setup"
 	"packhouse/setup/answer"
+	"packhouse/setup/answer/answertest"
 	"packhouse/setup/installation"
 	"packhouse/setup/machine"
 	"packhouse/setup/machine/machinetest"
@@ -157,7 +158,7 @@ func TestPortsThatAreNotPermitted(t *testing.T) {
 		return
 	}
 	a := question.Answers{Addr: ":443", Hostname: "a", Existing: &installation.Installed{}}
-	findings := question.ProbeAddr(t.Context(), machine.Detect(t.Context(), machine.ThisMachine()), &a)
+	findings := answertest.Question(t, "addr").Probe(t.Context(), machine.Detect(t.Context(), machine.ThisMachine()), &a)
 	if len(findings) != 1 || findings[0].Code != setup.CodePortRight ||
 		!strings.Contains(findings[0].Remedy, "setcap") {
 		t.Errorf("%v", findings)

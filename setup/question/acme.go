@@ -27,7 +27,7 @@ import (
 // ACME directories that setup offers.
 const (
 	acmeProduction = "https://acme-v02.api.letsencrypt.org/directory"
-	ACMEStaging    = "https://acme-staging-v02.api.letsencrypt.org/directory"
+	acmeStaging    = "https://acme-staging-v02.api.letsencrypt.org/directory"
 )
 
 // ACMECache is the name of the ACME cache file, beside the configuration or in the bucket.
@@ -53,7 +53,7 @@ func Ordered(a *Answers) bool { return a.TLS == setup.LetsEncrypt }
 
 // public reports whether the ACME directory signs only public names.
 func (a *Answers) public() bool {
-	return a.ACMEDirectory == "" || a.ACMEDirectory == acmeProduction || a.ACMEDirectory == ACMEStaging
+	return a.ACMEDirectory == "" || a.ACMEDirectory == acmeProduction || a.ACMEDirectory == acmeStaging
 }
 
 func acmeEmailQuestion() *Question {
@@ -86,16 +86,16 @@ func acmeDirectoryQuestion() *Question {
 		Ask:     "Which ACME directory shall sign?", Empty: "Let's Encrypt",
 		Help: "Empty is Let's Encrypt. Its staging directory has generous limits and signs certificates that no client trusts: right for trying out whether the way " +
 			"from outside works, because too many failures at the real one lock a name out for an hour. A private one, such as that of step-ca, has a URL of its own.",
-		Suggest: func(*machine.Machine, *Answers) []string { return []string{acmeProduction, ACMEStaging} },
+		Suggest: func(*machine.Machine, *Answers) []string { return []string{acmeProduction, acmeStaging} },
 		Validate: func(_ context.Context, _ *machine.Machine, a *Answers) []finding.Finding {
 			if a.ACMEDirectory == "" {
 				return nil
 			}
 			if u, err := url.Parse(a.ACMEDirectory); err != nil || u.Scheme != "https" || u.Host == "" || u.User != nil {
 				return refused(setup.CodeURL, fmt.Sprintf("%q is not the URL of an ACME directory", a.ACMEDirectory),
-					"write it like "+ACMEStaging)
+					"write it like "+acmeStaging)
 			}
-			if a.ACMEDirectory == ACMEStaging {
+			if a.ACMEDirectory == acmeStaging {
 				return noted(setup.CodeStaging, "clients do not trust what the staging directory signs",
 					"when it works, change the directory to "+acmeProduction)
 			}

@@ -26,7 +26,7 @@ func addrQuestion() *Question {
 			"With any other port, every reference has to name it: registry.example.com:5000/…",
 		Suggest:  func(*machine.Machine, *Answers) []string { return []string{":443", ":5000", "127.0.0.1:5000"} },
 		Validate: validateAddr,
-		Probe:    ProbeAddr,
+		Probe:    probeAddr,
 		Answer:   func(a *Answers) *string { return &a.Addr },
 		Clean:    barePort,
 		Changed:  func(a *Answers, _ string) { a.ListenName() },
@@ -103,8 +103,8 @@ func covered(a *Answers, name string) bool {
 	return err != nil || slices.Contains(names.Strings(), name)
 }
 
-// ProbeAddr binds the listen address.
-func ProbeAddr(ctx context.Context, m *machine.Machine, a *Answers) []finding.Finding {
+// probeAddr binds the listen address.
+func probeAddr(ctx context.Context, m *machine.Machine, a *Answers) []finding.Finding {
 	err := m.Host.Listen(ctx, a.Addr)
 	if err == nil {
 		return nil

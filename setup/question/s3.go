@@ -282,7 +282,7 @@ func s3BucketQuestion() *Question {
 			}
 			return nil
 		},
-		Probe:  ProbeBucket,
+		Probe:  probeBucket,
 		Answer: func(a *Answers) *string { return &a.S3.Bucket },
 	}
 }

@@ -32,9 +32,9 @@ const (
 	CodeS3Proven     = "bucket-proven"       // note: operations that work
 )
 
-// S3Rights maps each operation that can fail to its question. The remedy comes from the test, which
+// s3Rights maps each operation that can fail to its question. The remedy comes from the test, which
 // knows how it failed.
-var S3Rights = []struct {
+var s3Rights = []struct {
 	Right, Code, Question, Flag string
 	granted                     bool // a permission in the bucket, listed if all tests pass
 }{
@@ -128,8 +128,8 @@ func S3AnswersOf(s *config.S3Storage) S3Answers {
 	}
 }
 
-// ProbeBucket tests all operations that the store needs, unless an answer is obviously wrong.
-func ProbeBucket(ctx context.Context, m *machine.Machine, a *Answers) []finding.Finding {
+// probeBucket tests all operations that the store needs, unless an answer is obviously wrong.
+func probeBucket(ctx context.Context, m *machine.Machine, a *Answers) []finding.Finding {
 	if a.Offline || m.TryStorage == nil {
 		return nil
 	}
@@ -162,7 +162,7 @@ func JudgeTrials(bucket string, trials []finding.Trial) []finding.Finding {
 	var findings []finding.Finding
 	var works []string
 	for _, trial := range trials {
-		for _, r := range S3Rights {
+		for _, r := range s3Rights {
 			switch {
 			case r.Right != trial.Check || !trial.Tried:
 			case trial.Passed && r.granted:

@@ -55,7 +55,7 @@ func TestFreePortAdvised(t *testing.T) {
 		{taken(443, 5000, 5443, 8443), ":8443", "stop it, or choose another port"},
 		{&machinetest.Host{Lowest: 1024, Taken: taken(5000).Taken}, ":443", "run setup as root, or choose a port over 1023 such as :5443, or allow it: setcap cap_net_bind_service=+ep on the program"},
 	} {
-		findings := ProbeAddr(t.Context(), machinetest.New(t, row.host), &Answers{Addr: row.addr})
+		findings := probeAddr(t.Context(), machinetest.New(t, row.host), &Answers{Addr: row.addr})
 		if len(findings) != 1 || findings[0].Remedy != row.want {
 			t.Errorf("%s: %v\nwant %s", row.addr, findings, row.want)
 		}

@@ -1,4 +1,4 @@
-package apply
+package question_test
 
 import (
 	"strings"

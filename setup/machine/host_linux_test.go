@@ -1,4 +1,4 @@
-package apply
+package machine_test
 
 import (
 	"errors"
