@@ -43,9 +43,9 @@ func (m *model) startApply() tea.Cmd {
 		return m.startChecks()
 	}
 	m.phase, m.apply = applying, progress{}
-	plan, running, back := m.plan, m.running, m.review.back
+	planned, running, back := m.plan, m.running, m.review.back
 	return m.start("writing", func(ctx context.Context, emit func(tea.Msg)) tea.Msg {
-		applied, err := m.options.Apply(ctx, plan, func(verb, path string) { emit(writingMsg{verb, path}) })
+		applied, err := m.options.Apply(ctx, planned, func(verb, path string) { emit(writingMsg{verb, path}) })
 		msg := appliedMsg{applied: applied, err: err}
 		if err == nil && m.options.Reread != nil {
 			ctx = context.WithoutCancel(ctx)

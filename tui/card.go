@@ -26,11 +26,11 @@ type card struct {
 }
 
 // cardOf collects the content of the card. It resolves names, which may take seconds.
-func cardOf(ctx context.Context, o Options, machine *machine.Machine, planned *plan.Plan) plan.Card {
+func cardOf(ctx context.Context, o Options, m *machine.Machine, planned *plan.Plan) plan.Card {
 	if o.Card != nil {
 		return o.Card(ctx, planned)
 	}
-	return plan.Handoff(ctx, machine, planned)
+	return plan.Handoff(ctx, m, planned)
 }
 
 // takeCard makes a card the one to show.

@@ -49,9 +49,9 @@ func (m *model) startChecks() tea.Cmd {
 	if m.running != nil && ended(m.running) {
 		m.running = nil
 	}
-	before, plan := m.running, m.plan
+	before, planned := m.running, m.plan
 	return m.start("starting the server", func(ctx context.Context, _ func(tea.Msg)) tea.Msg {
-		running, err := m.launch(ctx, plan, before)
+		running, err := m.launch(ctx, planned, before)
 		return startedMsg{running, err}
 	})
 }
@@ -81,11 +81,11 @@ func (m *model) started(msg startedMsg) tea.Cmd {
 }
 
 func (m *model) prove() tea.Cmd {
-	plan, machine, options, hands := m.plan, m.machine, m.options, !m.review.aside()
+	planned, machine, options, hands := m.plan, m.machine, m.options, !m.review.aside()
 	cmd := m.start("checking", func(ctx context.Context, emit func(tea.Msg)) tea.Msg {
-		msg := provedMsg{report: options.Prove(ctx, plan, func(event check.Event) { emit(checkMsg{event}) })}
+		msg := provedMsg{report: options.Prove(ctx, planned, func(event check.Event) { emit(checkMsg{event}) })}
 		if hands {
-			msg.card = cardOf(ctx, options, machine, plan)
+			msg.card = cardOf(ctx, options, machine, planned)
 		}
 		return msg
 	})

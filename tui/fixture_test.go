@@ -62,10 +62,10 @@ func fixtureAnswers() question.Answers {
 	}
 }
 
-func refused(question, subject, what, remedy string) []finding.Finding {
+func refused(id, subject, what, remedy string) []finding.Finding {
 	return []finding.Finding{
 		{
-			Subject:  finding.Subject{Question: question, Entry: subject},
+			Subject:  finding.Subject{Question: id, Entry: subject},
 			Severity: finding.Refused,
 			Code:     "fixture",
 			What:     what,
@@ -391,9 +391,9 @@ func fixtureOptions() Options {
 			Origins: map[string]answer.Origin{"hostname": answer.FromDetection, "storage": answer.FromDefault},
 		},
 		Plan: fixturePlan(setup.Create),
-		Apply: func(_ context.Context, plan *plan.Plan, progress func(verb, path string)) (*apply.Applied, error) {
+		Apply: func(_ context.Context, p *plan.Plan, progress func(verb, path string)) (*apply.Applied, error) {
 			var changed []string
-			for _, c := range plan.Changes {
+			for _, c := range p.Changes {
 				progress("write", c.Path)
 				changed = append(changed, c.Path)
 			}

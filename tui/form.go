@@ -27,8 +27,8 @@ type form struct {
 
 func newForm(m *model, step question.Step) *form {
 	f := &form{m: m, step: step}
-	for _, question := range step.Questions {
-		f.entries = append(f.entries, newEntry(m, question))
+	for _, q := range step.Questions {
+		f.entries = append(f.entries, newEntry(m, q))
 	}
 	return f
 }

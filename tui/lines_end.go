@@ -23,11 +23,11 @@ const (
 )
 
 // review prints the changes, and applies them after confirmation.
-func (l *lines) review(plan func(ctx context.Context) (*plan.Plan, error)) (turn, error) {
+func (l *lines) review(planner func(ctx context.Context) (*plan.Plan, error)) (turn, error) {
 	m := l.m
 	var err error
 	l.say("")
-	if m.plan, err = plan(l.ctx); err != nil {
+	if m.plan, err = planner(l.ctx); err != nil {
 		if l.ctx.Err() != nil {
 			return over, l.ctx.Err()
 		}

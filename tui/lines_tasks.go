@@ -145,12 +145,12 @@ func (l *lines) switchServer() error {
 		l.say("The server is stopped.")
 		return nil
 	}
-	plan, err := m.plan0(l.ctx)
+	planned, err := m.plan0(l.ctx)
 	if err != nil {
 		l.mistake("%s", inWords(err))
 		return nil
 	}
-	running, err := m.options.Start(context.WithoutCancel(l.ctx), plan)
+	running, err := m.options.Start(context.WithoutCancel(l.ctx), planned)
 	if running != nil {
 		m.running = running
 	}

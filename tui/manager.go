@@ -102,8 +102,8 @@ func (m *model) checkOnly() tea.Cmd {
 	m.forms, m.review = nil, review{}
 	resolved := m.resolved()
 	return m.start("getting ready", func(ctx context.Context, _ func(tea.Msg)) tea.Msg {
-		plan, err := m.options.Plan(ctx, resolved)
-		return proveMsg{plan, err}
+		planned, err := m.options.Plan(ctx, resolved)
+		return proveMsg{planned, err}
 	})
 }
 
@@ -130,8 +130,8 @@ func (m *model) planRollback() tea.Cmd {
 	m.forms = nil
 	m.phase, m.plan, m.review = reviewing, nil, review{back: true}
 	return m.start("looking at the backup", func(ctx context.Context, _ func(tea.Msg)) tea.Msg {
-		plan, err := m.options.Rollback(ctx)
-		return plannedMsg{plan, err}
+		planned, err := m.options.Rollback(ctx)
+		return plannedMsg{planned, err}
 	})
 }
 

@@ -129,9 +129,9 @@ func TestManagerGoesRound(t *testing.T) {
 	var rotated []bool
 	o.Plan = func(ctx context.Context, resolved answer.Resolved) (*plan.Plan, error) {
 		rotated = append(rotated, resolved.Answers.RotateCert)
-		plan, err := fixturePlan(setup.Update)(ctx, resolved)
-		plan.Passwords = nil
-		return plan, err
+		planned, err := fixturePlan(setup.Update)(ctx, resolved)
+		planned.Passwords = nil
+		return planned, err
 	}
 	o.Start = func(context.Context, *plan.Plan) (installation.Running, error) { return nil, nil }
 	s := open(t, o, 80, 24)
@@ -208,9 +208,9 @@ func TestOfferToRollBack(t *testing.T) {
 	}
 	applied := 0
 	carryOut := o.Apply
-	o.Apply = func(ctx context.Context, plan *plan.Plan, progress func(verb, path string)) (*apply.Applied, error) {
+	o.Apply = func(ctx context.Context, planned *plan.Plan, progress func(verb, path string)) (*apply.Applied, error) {
 		applied++
-		return carryOut(ctx, plan, progress)
+		return carryOut(ctx, planned, progress)
 	}
 	o.Reread = func(context.Context) (*installation.Installed, error) {
 		return &installation.Installed{Dir: "/etc/packhouse"}, nil

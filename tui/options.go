@@ -39,7 +39,7 @@ type Options struct {
 	// Plan returns the changes that the answers make. It is called for each review and reads the files each time.
 	Plan func(ctx context.Context, resolved answer.Resolved) (*plan.Plan, error)
 	// Apply makes the plan true, or leaves everything as it was.
-	Apply func(ctx context.Context, plan *plan.Plan, progress func(verb, path string)) (*apply.Applied, error)
+	Apply func(ctx context.Context, planned *plan.Plan, progress func(verb, path string)) (*apply.Applied, error)
 	// Reread reads the installation after a change. Nil: the known state is kept.
 	Reread func(ctx context.Context) (*installation.Installed, error)
 	// Rollback returns the plan that restores the files before the last change. Nil: not offered.
@@ -50,17 +50,17 @@ type Options struct {
 	Look func(ctx context.Context) *installation.State
 	// Start loads the plan into the server that it returned before, or starts a server, which outlives the call until Shutdown. A nil Running
 	// without an error: a server that another program started has loaded the change.
-	Start func(ctx context.Context, plan *plan.Plan) (installation.Running, error)
+	Start func(ctx context.Context, planned *plan.Plan) (installation.Running, error)
 	// Stop stops the server of the installation, which another program started. Nil: that is not offered.
 	Stop func(ctx context.Context) error
 	// Uninstall returns the command that asks for confirmation and removes the installation. Nil: not offered.
 	Uninstall func() *exec.Cmd
 	// Prove runs the checks and reports each step of them.
-	Prove func(ctx context.Context, plan *plan.Plan, report func(check.Event)) check.Report
+	Prove func(ctx context.Context, planned *plan.Plan, report func(check.Event)) check.Report
 	// Size returns the size of the machine, for the notes of the manager. Nil: check.ThisMachine.
 	Size func() *check.Machine
 	// Card returns what users need to use the registry. Nil: setup.Handoff.
-	Card func(ctx context.Context, plan *plan.Plan) plan.Card
+	Card func(ctx context.Context, planned *plan.Plan) plan.Card
 
 	// Pasteable returns text whose commands of this program run when pasted. Nil: text stays as it is.
 	Pasteable func(text string) string

@@ -115,9 +115,9 @@ func (m *model) foundFaults(msg faultsMsg) tea.Cmd {
 func (m *model) planRepair(way plan.Repair) tea.Cmd {
 	m.repair.chosen = way
 	m.phase, m.plan, m.review = reviewing, nil, review{mend: true, config: true}
-	plan := m.repairPlan
+	planner := m.repairPlan
 	return m.start("making the plan", func(ctx context.Context, _ func(tea.Msg)) tea.Msg {
-		made, err := plan(ctx)
+		made, err := planner(ctx)
 		return plannedMsg{made, err}
 	})
 }

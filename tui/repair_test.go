@@ -60,8 +60,8 @@ func refusing(t *testing.T, manage bool) (o Options, path string) {
 		}
 		return b, nil
 	}
-	o.Apply = func(ctx context.Context, plan *plan.Plan, progress func(verb, path string)) (*apply.Applied, error) {
-		return apply.Apply(ctx, plan, apply.Options{Progress: progress})
+	o.Apply = func(ctx context.Context, planned *plan.Plan, progress func(verb, path string)) (*apply.Applied, error) {
+		return apply.Apply(ctx, planned, apply.Options{Progress: progress})
 	}
 	o.Start = func(context.Context, *plan.Plan) (installation.Running, error) { return nil, nil }
 	o.Editor = func(path string) *exec.Cmd { return exec.Command("false", path) }

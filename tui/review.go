@@ -52,16 +52,16 @@ func (m *model) startReview() tea.Cmd {
 	m.phase, m.plan, m.review = reviewing, nil, review{}
 	resolved := m.resolved()
 	return m.start("making the plan", func(ctx context.Context, _ func(tea.Msg)) tea.Msg {
-		plan, err := m.options.Plan(ctx, resolved)
-		return plannedMsg{plan, err}
+		planned, err := m.options.Plan(ctx, resolved)
+		return plannedMsg{planned, err}
 	})
 }
 
 func (m *model) planned(msg plannedMsg) { m.plan, m.review.err = msg.plan, msg.err }
 
 // replaces reports whether the plan replaces or removes existing content.
-func replaces(plan *plan.Plan) bool {
-	for _, c := range plan.Changes {
+func replaces(planned *plan.Plan) bool {
+	for _, c := range planned.Changes {
 		if c.Kind == setup.Update || c.Kind == setup.Remove {
 			return true
 		}

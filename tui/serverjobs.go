@@ -33,11 +33,11 @@ type (
 // launch has the server run on a plan. The server outlives ctx and ends by Shutdown; the end of ctx
 // cancels only its start.
 func (m *model) launch(
-	ctx context.Context, plan *plan.Plan, before installation.Running,
+	ctx context.Context, planned *plan.Plan, before installation.Running,
 ) (installation.Running, error) {
 	life, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	release := context.AfterFunc(ctx, cancel)
-	running, err := m.options.Start(life, plan)
+	running, err := m.options.Start(life, planned)
 	if running != nil {
 		m.up.Store(&running)
 	}
@@ -55,11 +55,11 @@ func (m *model) startServer() tea.Cmd {
 		m.running, before = nil, nil
 	}
 	return m.start("starting the server", func(ctx context.Context, _ func(tea.Msg)) tea.Msg {
-		plan, err := m.options.Plan(ctx, resolved)
+		planned, err := m.options.Plan(ctx, resolved)
 		if err != nil {
 			return upMsg{err: err}
 		}
-		running, err := m.launch(ctx, plan, before)
+		running, err := m.launch(ctx, planned, before)
 		return upMsg{running, err}
 	})
 }

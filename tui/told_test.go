@@ -52,12 +52,12 @@ func TestCardTellsWhereThePasswordIs(t *testing.T) {
 		o := fixtureOptions()
 		first := true
 		o.Plan = func(ctx context.Context, resolved answer.Resolved) (*plan.Plan, error) {
-			plan, err := fixturePlan(setup.Create)(ctx, resolved)
+			p, err := fixturePlan(setup.Create)(ctx, resolved)
 			if !first || users != "" {
-				plan.Passwords = nil
+				p.Passwords = nil
 			}
 			first = false
-			return plan, err
+			return p, err
 		}
 		o.Card = func(ctx context.Context, planned *plan.Plan) plan.Card {
 			planned.Dir = t.TempDir()

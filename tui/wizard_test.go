@@ -273,11 +273,11 @@ func TestServerDoesNotStart(t *testing.T) {
 	o := fixtureOptions()
 	good := o.Start
 	tries := 0
-	o.Start = func(ctx context.Context, plan *plan.Plan) (installation.Running, error) {
+	o.Start = func(ctx context.Context, planned *plan.Plan) (installation.Running, error) {
 		if tries++; tries == 1 {
 			return nil, errors.New("listen :5000: address already in use")
 		}
-		return good(ctx, plan)
+		return good(ctx, planned)
 	}
 	s := open(t, o, 80, 24)
 	s.keys(enters(reviewAfter + 1))
@@ -423,11 +423,11 @@ func TestSecondRound(t *testing.T) {
 	first := o.Plan
 	o.Plan = func(ctx context.Context, resolved answer.Resolved) (*plan.Plan, error) {
 		plans = append(plans, resolved)
-		plan, err := first(ctx, resolved)
+		planned, err := first(ctx, resolved)
 		if len(plans) > 1 {
-			plan.Passwords = nil // nothing is generated for a user who has a password
+			planned.Passwords = nil // nothing is generated for a user who has a password
 		}
-		return plan, err
+		return planned, err
 	}
 	o.Resolved.Answers.RotateCert = true
 	s := open(t, o, 80, 24)

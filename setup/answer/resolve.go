@@ -118,11 +118,11 @@ func (r *resolver) all(flag string) (texts []string, origin Origin) {
 	return texts, origin
 }
 
-func (r *resolver) refuse(question, flag, code, what, remedy string) {
+func (r *resolver) refuse(id, flag, code, what, remedy string) {
 	r.findings = append(
 		r.findings,
 		finding.Finding{
-			Subject: finding.Subject{Question: question, Flag: flag}, Severity: finding.Refused, Code: code,
+			Subject: finding.Subject{Question: id, Flag: flag}, Severity: finding.Refused, Code: code,
 			What: what, Remedy: remedy,
 		},
 	)

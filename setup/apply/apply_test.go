@@ -56,11 +56,11 @@ func TestKilledAnywhereIsWholeOldOrWholeNew(t *testing.T) {
 				install(t, m, dir, tc.first)
 			}
 			before := snapshot(t, dir)
-			plan := planFor(t, m, dir, tc.again)
+			planned := planFor(t, m, dir, tc.again)
 			reset := keepTree(t, dir)
 			for n := 1; done == 0; n++ {
 				reset()
-				_, err := Apply(t.Context(), plan, Options{Hook: killAt(n)})
+				_, err := Apply(t.Context(), planned, Options{Hook: killAt(n)})
 				if err == nil {
 					done = n
 				} else if !errors.Is(err, errKilled) {
@@ -76,7 +76,7 @@ func TestKilledAnywhereIsWholeOldOrWholeNew(t *testing.T) {
 					if in.Exists() != (tc.first != nil) {
 						t.Errorf("operation %d: exists %v", n, in.Exists())
 					}
-				case mapsEqual(wanted(before, plan), after):
+				case mapsEqual(wanted(before, planned), after):
 					fresh++
 					if done == 0 && in.Recovered == "" {
 						t.Errorf("operation %d: finished in silence", n)
@@ -160,12 +160,12 @@ func TestKilledWhileRecovering(t *testing.T) {
 	m, dir := machinetest.New(t, &machinetest.Host{}), filepath.Join(t.TempDir(), "packhouse")
 	install(t, m, dir, nil)
 	before := snapshot(t, dir)
-	plan := planFor(t, m, dir, answer.Values{"user": {"spectro"}, "addr": {":5001"}})
+	planned := planFor(t, m, dir, answer.Values{"user": {"spectro"}, "addr": {":5001"}})
 	reset := keepTree(t, dir)
 	for n := 1; ; n++ {
 		reset()
 		renames := 0
-		if _, err := Apply(t.Context(), plan, Options{Hook: func(operation string) error {
+		if _, err := Apply(t.Context(), planned, Options{Hook: func(operation string) error {
 			if strings.HasPrefix(operation, "rename "+installation.ConfigFile) { // the first after the journal
 				renames++
 				return errKilled
@@ -179,7 +179,7 @@ func TestKilledWhileRecovering(t *testing.T) {
 		if loadErr != nil {
 			t.Fatalf("operation %d: %v", n, loadErr)
 		}
-		if after := snapshot(t, dir); !mapsEqual(wanted(before, plan), after) {
+		if after := snapshot(t, dir); !mapsEqual(wanted(before, planned), after) {
 			t.Fatalf("operation %d (%s): not what was planned", n, in.Recovered)
 		}
 		if err == nil {
@@ -196,14 +196,14 @@ func TestAFailureUndoesEverything(t *testing.T) {
 	m, dir := machinetest.New(t, &machinetest.Host{}), filepath.Join(t.TempDir(), "packhouse")
 	install(t, m, dir, nil)
 	before := snapshot(t, dir)
-	plan := planFor(t, m, dir, answer.Values{"user": {"spectro"}, "addr": {":5001"}, "rotate-cert": {"true"}})
+	planned := planFor(t, m, dir, answer.Values{"user": {"spectro"}, "addr": {":5001"}, "rotate-cert": {"true"}})
 	reset := keepTree(t, dir)
 	for n := 0; ; n++ {
 		reset()
 		left, failed := n, false
-		_, err := Apply(t.Context(), plan, Options{Hook: func(operation string) error {
+		_, err := Apply(t.Context(), planned, Options{Hook: func(operation string) error {
 			name, isRename := strings.CutPrefix(operation, "rename ")
-			if isRename && plan.Change(name) != nil && !failed {
+			if isRename && planned.Change(name) != nil && !failed {
 				if left--; left < 0 {
 					failed = true // take away what was to be renamed, and its place
 					staged, _ := filepath.Glob(filepath.Join(dir, installation.WorkDir, installation.NewDir, "*"))
@@ -261,17 +261,17 @@ func TestRollbackGoesBackAndForth(t *testing.T) {
 		if in.Backup.IsZero() {
 			t.Fatal("no backup to go back to")
 		}
-		plan, err := plan.Rollback(t.Context(), in)
+		planned, err := plan.Rollback(t.Context(), in)
 		if err != nil {
 			t.Fatal(err)
 		}
 		for path, word := range map[string]string{installation.HtpasswdFile: []string{"user spectro goes", "user spectro comes back"}[round%2], installation.CertFile: "certificate for "} {
-			if c := plan.Change(path); c == nil ||
+			if c := planned.Change(path); c == nil ||
 				!slices.ContainsFunc(c.Meaning, func(m string) bool { return strings.HasPrefix(m, word) }) {
 				t.Errorf("round %d: of %s it does not say %q: %+v", round, path, word, c)
 			}
 		}
-		if _, err := Apply(t.Context(), plan, Options{}); err != nil {
+		if _, err := Apply(t.Context(), planned, Options{}); err != nil {
 			t.Fatal(err)
 		}
 		got := snapshot(t, dir)
@@ -292,11 +292,11 @@ func TestRollbackOfTheFirstInstall(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	plan, err := plan.Rollback(t.Context(), in)
+	planned, err := plan.Rollback(t.Context(), in)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Apply(t.Context(), plan, Options{}); err != nil {
+	if _, err := Apply(t.Context(), planned, Options{}); err != nil {
 		t.Fatal(err)
 	}
 	if left := snapshot(t, dir); len(left) > 0 {
@@ -346,7 +346,7 @@ func TestTwoSetupsAtOnce(t *testing.T) {
 func TestAFileChangedSinceThePlanIsNotOverwritten(t *testing.T) {
 	m, dir := machinetest.New(t, &machinetest.Host{}), filepath.Join(t.TempDir(), "packhouse")
 	install(t, m, dir, nil)
-	plan := planFor(t, m, dir, answer.Values{"addr": {":5001"}})
+	planned := planFor(t, m, dir, answer.Values{"addr": {":5001"}})
 	path := filepath.Join(dir, installation.ConfigFile)
 	data, err := os.ReadFile(path)
 	if err != nil {
@@ -356,7 +356,7 @@ func TestAFileChangedSinceThePlanIsNotOverwritten(t *testing.T) {
 		t.Fatal(err)
 	}
 	before := snapshot(t, dir)
-	_, err = Apply(t.Context(), plan, Options{})
+	_, err = Apply(t.Context(), planned, Options{})
 	var refusal *finding.Error
 	if !errors.As(err, &refusal) || refusal.Findings[0].Code != setup.CodeChanged {
 		t.Fatalf("%v", err)
@@ -421,8 +421,8 @@ func TestOpenKeysAreClosed(t *testing.T) {
 	if err != nil || len(in.Drift) != 2 {
 		t.Errorf("drift %v, %v", in.Drift, err)
 	}
-	plan := install(t, m, dir, nil)
-	if c := plan.Change(installation.KeyFile); c.Kind != setup.Update ||
+	planned := install(t, m, dir, nil)
+	if c := planned.Change(installation.KeyFile); c.Kind != setup.Update ||
 		!slices.Contains(c.Meaning, "mode 0600, was 0755") {
 		t.Errorf("%s: %v", c.Kind, c.Meaning)
 	}

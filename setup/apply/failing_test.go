@@ -57,12 +57,12 @@ func TestAFailureAnywhereLeavesTheOldOrTheNew(t *testing.T) {
 				install(t, m, dir, tc.first)
 			}
 			before, generation := snapshot(t, dir), installation.Backups(dir)
-			plan := planFor(t, m, dir, tc.again)
+			planned := planFor(t, m, dir, tc.again)
 			reset := keepTree(t, dir)
 			failures := 0
 			for n := 1; ; n++ {
 				reset()
-				_, err := Apply(t.Context(), plan, Options{Hook: failAt(n, tc.last, tc.err, tc.done)})
+				_, err := Apply(t.Context(), planned, Options{Hook: failAt(n, tc.last, tc.err, tc.done)})
 				told := snapshot(t, dir)
 				in, failure := Open(dir)
 				if failure != nil {
@@ -70,7 +70,7 @@ func TestAFailureAnywhereLeavesTheOldOrTheNew(t *testing.T) {
 				}
 				after := snapshot(t, dir)
 				switch {
-				case err == nil && !mapsEqual(wanted(before, plan), after):
+				case err == nil && !mapsEqual(wanted(before, planned), after):
 					t.Fatalf("operation %d: done, and not what was planned", n)
 				case err == nil && n > 200:
 					t.Fatal("it never ends")
@@ -90,7 +90,7 @@ func TestAFailureAnywhereLeavesTheOldOrTheNew(t *testing.T) {
 					if !slices.Equal(generation, installation.Backups(dir)) {
 						t.Errorf("operation %d: the backup of before is lost: %v", n, installation.Backups(dir))
 					}
-				case mapsEqual(wanted(before, plan), after) && tc.last > 1: // even the way back is barred
+				case mapsEqual(wanted(before, planned), after) && tc.last > 1: // even the way back is barred
 					failures++
 					if in.Recovered == "" {
 						t.Errorf("operation %d: finished in silence", n)
@@ -131,12 +131,12 @@ func TestNothingIsLeftElsewhere(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	plan := planFor(
+	planned := planFor(
 		t, m, dir,
 		answer.Values{"user": {"spectro"}, "addr": {":5001"}, "rotate-cert": {"true"}, "new-key": {"true"}},
 	)
 	for n := 1; ; n++ {
-		_, err := Apply(t.Context(), plan, Options{Hook: killAt(n)})
+		_, err := Apply(t.Context(), planned, Options{Hook: killAt(n)})
 		if err == nil {
 			t.Fatal("it was never killed before its journal")
 		}
@@ -209,11 +209,11 @@ func TestWhatTheNextRunSays(t *testing.T) {
 	m, dir := machinetest.New(t, &machinetest.Host{}), filepath.Join(t.TempDir(), "packhouse")
 	install(t, m, dir, nil)
 	before := snapshot(t, dir)
-	plan := planFor(t, m, dir, answer.Values{"addr": {":5001"}})
+	planned := planFor(t, m, dir, answer.Values{"addr": {":5001"}})
 	reset := keepTree(t, dir)
 	for n := 1; ; n++ {
 		reset()
-		_, err := Apply(t.Context(), plan, Options{Hook: killAt(n)})
+		_, err := Apply(t.Context(), planned, Options{Hook: killAt(n)})
 		if err == nil {
 			return
 		}
@@ -353,11 +353,11 @@ func TestALinkToTheDirectoryStays(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	plan, err := plan.Uninstall(t.Context(), in)
+	planned, err := plan.Uninstall(t.Context(), in)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Apply(t.Context(), plan, Options{}); err != nil {
+	if _, err := Apply(t.Context(), planned, Options{}); err != nil {
 		t.Fatal(err)
 	}
 	left, err := Forget(dir, nil)

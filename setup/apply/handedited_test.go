@@ -59,8 +59,8 @@ func TestAnEditorsWaysStay(t *testing.T) {
 			if want := strings.Replace(string(edited), `":443"`, `:5001`, 1); string(got) != want {
 				t.Errorf("%q\nwant\n%q", got, want)
 			}
-			if plan := planFor(t, m, dir, answer.Values{"addr": {":5001"}}); plan.Pending() {
-				t.Errorf("a second run finds something to change: %s", describe(plan))
+			if planned := planFor(t, m, dir, answer.Values{"addr": {":5001"}}); planned.Pending() {
+				t.Errorf("a second run finds something to change: %s", describe(planned))
 			}
 		})
 	}
@@ -106,12 +106,12 @@ func TestARefusedConfigurationIsTheOnlyFinding(t *testing.T) {
 func TestWhoBecameWhatIsTold(t *testing.T) {
 	m, dir := machinetest.New(t, &machinetest.Host{}), filepath.Join(t.TempDir(), "packhouse")
 	install(t, m, dir, answer.Values{"user": {"ci:reader"}})
-	plan := planFor(t, m, dir, answer.Values{"user": {"ci:writer"}})
-	if c := plan.Change(installation.ConfigFile); c.Kind != setup.Update ||
+	planned := planFor(t, m, dir, answer.Values{"user": {"ci:writer"}})
+	if c := planned.Change(installation.ConfigFile); c.Kind != setup.Update ||
 		!slices.Contains(c.Meaning, "user ci is writer, was reader") {
 		t.Errorf("%s: %q", c.Kind, c.Meaning)
 	}
-	if c := plan.Change(installation.HtpasswdFile); c.Kind != setup.Keep {
+	if c := planned.Change(installation.HtpasswdFile); c.Kind != setup.Keep {
 		t.Errorf("%s: %q", c.Kind, c.Meaning)
 	}
 }

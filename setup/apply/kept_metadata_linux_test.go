@@ -158,8 +158,8 @@ func TestOperatorsMetadataSurvivesFailures(t *testing.T) {
 	} {
 		done := false
 		for n := 1; !done; n += 3 {
-			plan := planFor(t, m, dir, answer.Values{"user": {"p:writer"}, "rotate-cert": {"true"}})
-			_, err := Apply(t.Context(), plan, Options{Hook: hook(n)})
+			planned := planFor(t, m, dir, answer.Values{"user": {"p:writer"}, "rotate-cert": {"true"}})
+			_, err := Apply(t.Context(), planned, Options{Hook: hook(n)})
 			done = err == nil && n > 40
 			if _, err := Open(dir); err != nil {
 				t.Fatal(err)
@@ -180,12 +180,12 @@ func TestUnsafeModesAreCorrected(t *testing.T) {
 		if err := os.Chmod(path, mode); err != nil {
 			t.Fatal(err)
 		}
-		plan := install(t, m, dir, nil)
+		planned := install(t, m, dir, nil)
 		info, err := os.Stat(path)
 		if err != nil || info.Mode().Perm() != want {
 			t.Errorf("%04o became %04o, want %04o (%v)", mode, info.Mode().Perm(), want, err)
 		}
-		if told := strings.Contains(strings.Join(plan.Change(installation.KeyFile).Meaning, ";"), "mode 0600, was"); told != (mode != want) {
+		if told := strings.Contains(strings.Join(planned.Change(installation.KeyFile).Meaning, ";"), "mode 0600, was"); told != (mode != want) {
 			t.Errorf("%04o: the review says that the mode changes: %t", mode, told)
 		}
 	}

@@ -162,10 +162,10 @@ func TestForeignWriterLosesNothing(t *testing.T) {
 				refused := 0
 				for n := 0; ; n++ {
 					reset()
-					plan := planFor(t, m, dir, answer.Values{"user": {"p:writer"}})
+					planned := planFor(t, m, dir, answer.Values{"user": {"p:writer"}})
 					before := snapshot(t, dir)
 					at, wrote := 0, false
-					_, err := Apply(t.Context(), plan, Options{Hook: func(string) error {
+					_, err := Apply(t.Context(), planned, Options{Hook: func(string) error {
 						if at++; at != n+1 {
 							return nil
 						}
@@ -224,13 +224,13 @@ func TestPlanReadsEachFileOnce(t *testing.T) {
 			if err := os.WriteFile(path, append(slices.Clone(old), '\n'), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			plan, err := plan.Make(
+			planned, err := plan.Make(
 				t.Context(), m, in, resolved, plan.Options{Now: machinetest.Now, WritePasswords: true, HashCost: 4},
 			)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if c := plan.Change(name); c == nil || !bytes.Equal(c.Before, old) {
+			if c := planned.Change(name); c == nil || !bytes.Equal(c.Before, old) {
 				t.Errorf("the plan does not compare %s with what was loaded", name)
 			}
 			later, err := installation.Load(dir)
@@ -240,7 +240,7 @@ func TestPlanReadsEachFileOnce(t *testing.T) {
 			if err := later.VerifyUnchanged(in); err == nil {
 				t.Error("VerifyUnchanged = nil for a file that changed")
 			}
-			if _, err := Apply(t.Context(), plan, Options{}); err == nil {
+			if _, err := Apply(t.Context(), planned, Options{}); err == nil {
 				t.Error("Apply = nil for a plan of an older file")
 			}
 		})

@@ -31,8 +31,8 @@ func TestGoodAnswersAreNotRefused(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			dir := filepath.Join(t.TempDir(), "packhouse")
 			m := machinetest.New(t, &machinetest.Host{})
-			plan := planFor(t, m, dir, flags)
-			if _, err := Apply(t.Context(), plan, Options{}); err != nil {
+			planned := planFor(t, m, dir, flags)
+			if _, err := Apply(t.Context(), planned, Options{}); err != nil {
 				t.Fatal(err)
 			}
 			if again := planFor(t, m, dir, flags); again.Pending() {

@@ -133,15 +133,15 @@ func TestAnswersComeBack(t *testing.T) {
 func TestPlanOfAFirstInstall(t *testing.T) {
 	m, dir := machinetest.New(t, &machinetest.Host{}), filepath.Join(t.TempDir(), "packhouse")
 	m.DataDir = filepath.Join(dir, "data")
-	plan := planFor(t, m, dir, answer.Values{"user": {"spectro", "ci:writer"}})
+	planned := planFor(t, m, dir, answer.Values{"user": {"spectro", "ci:writer"}})
 	var b strings.Builder
-	for _, c := range plan.Changes {
+	for _, c := range planned.Changes {
 		fmt.Fprintf(&b, "%s %s %v\n", c.Kind, installation.Rel(dir, c.Path), c.Mode)
 		for _, line := range c.Meaning {
 			fmt.Fprintf(&b, "    %s\n", mask(line))
 		}
 	}
-	b.WriteString("\n" + strings.ReplaceAll(string(plan.Config()), dir, "DIR"))
+	b.WriteString("\n" + strings.ReplaceAll(string(planned.Config()), dir, "DIR"))
 	golden(t, "plan.txt", b.String())
 }
 
@@ -214,8 +214,8 @@ func TestForeignConfigurationsAreEdited(t *testing.T) {
 				t.Fatal(err)
 			}
 			m := machinetest.New(t, &machinetest.Host{})
-			plan := install(t, m, dir, tc.flags)
-			after := string(plan.Config())
+			planned := install(t, m, dir, tc.flags)
+			after := string(planned.Config())
 			for _, want := range tc.want {
 				if !strings.Contains(after, want) {
 					t.Errorf("%q is not in\n%s", want, after)

@@ -54,7 +54,7 @@ func TestStorageBelowAnotherUser(t *testing.T) {
 		"run-as":       {"nobody"},
 	}
 	in, resolved := answertest.Resolve(t, m, filepath.Join(base, "etc"), flags)
-	plan, err := plan.Make(
+	planned, err := plan.Make(
 		t.Context(),
 		m,
 		in,
@@ -73,7 +73,7 @@ func TestStorageBelowAnotherUser(t *testing.T) {
 	if err := errors.Join(os.Chown(home, 50041, 50041), os.Symlink(system, filepath.Join(home, "packs"))); err != nil {
 		t.Fatal(err)
 	}
-	_, err = Apply(t.Context(), plan, Options{})
+	_, err = Apply(t.Context(), planned, Options{})
 	refusal, ok := errors.AsType[*finding.Error](err)
 	if !ok || refusal.Findings[0].Code != installation.CodeUnsafe {
 		t.Errorf("Apply: %v, want a finding %s", err, installation.CodeUnsafe)

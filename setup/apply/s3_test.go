@@ -138,22 +138,22 @@ func TestMadeByHandIsKept(t *testing.T) {
 	if err := errors.Join(os.WriteFile(path, []byte(by), 0o640), os.Chmod(path, 0o640)); err != nil {
 		t.Fatal(err)
 	}
-	if plan := planFor(t, m, dir, nil); plan.Diff(path) != "" || !bytes.Equal(plan.Config(), []byte(by)) ||
-		plan.Change(installation.ConfigFile).Mode.Perm() != 0o640 {
-		t.Errorf("changed: %o\n%s", plan.Change(installation.ConfigFile).Mode, plan.Diff(path))
+	if planned := planFor(t, m, dir, nil); planned.Diff(path) != "" || !bytes.Equal(planned.Config(), []byte(by)) ||
+		planned.Change(installation.ConfigFile).Mode.Perm() != 0o640 {
+		t.Errorf("changed: %o\n%s", planned.Change(installation.ConfigFile).Mode, planned.Diff(path))
 	}
 	if len(e.Asked) == 0 || e.Asked[len(e.Asked)-1].ChunkSize != 20<<20 {
 		t.Errorf("asked with %+v", e.Asked)
 	}
 	m, _ = answertest.BucketMachine(t, "")
-	plan := install(t, m, dir, answer.Values{"s3-endpoint": {"https://ceph.example"}})
+	planned := install(t, m, dir, answer.Values{"s3-endpoint": {"https://ceph.example"}})
 	s := loadFile(t, path).Storage.S3
 	if s.RegionEndpoint != "https://ceph.example" || !s.ForcePathStyle || s.ChunkSize != 20<<20 ||
 		s.SecretKey.Reveal() != "byhand" ||
-		strings.Contains(string(plan.Config()), "port:") {
-		t.Errorf("%+v\n%s", s, plan.Config())
+		strings.Contains(string(planned.Config()), "port:") {
+		t.Errorf("%+v\n%s", s, planned.Config())
 	}
-	if !strings.Contains(string(plan.Config()), "s3: # ours") {
+	if !strings.Contains(string(planned.Config()), "s3: # ours") {
 		t.Error("a comment is gone")
 	}
 }

@@ -52,7 +52,7 @@ func serviceMachine(t *testing.T) (*machine.Machine, string) {
 func servicePlan(t *testing.T, m *machine.Machine, base string, flags answer.Values) *plan.Plan {
 	t.Helper()
 	in, resolved := answertest.Resolve(t, m, filepath.Join(base, "etc"), flags)
-	plan, err := plan.Make(
+	planned, err := plan.Make(
 		t.Context(),
 		m,
 		in,
@@ -67,7 +67,7 @@ func servicePlan(t *testing.T, m *machine.Machine, base string, flags answer.Val
 	if err != nil {
 		t.Fatal(err)
 	}
-	return plan
+	return planned
 }
 
 func applied(t *testing.T, p *plan.Plan) {
@@ -224,11 +224,11 @@ func TestServiceKeepsOwners(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	plan, err := plan.Uninstall(t.Context(), in)
+	planned, err := plan.Uninstall(t.Context(), in)
 	if err != nil {
 		t.Fatal(err)
 	}
-	applied(t, plan)
+	applied(t, planned)
 	if _, err := os.Stat(filepath.Join(base, setup.Unit)); !errors.Is(err, fs.ErrNotExist) {
 		t.Error("the unit is still there after it was uninstalled")
 	}
@@ -321,7 +321,7 @@ func TestServiceRightsFollowPorts(t *testing.T) {
 		{"127.0.0.1:5000", "\nPrivateUsers=yes\n", "CapabilityBoundingSet=CAP"},
 		{"127.0.0.1:443", "\nCapabilityBoundingSet=CAP_NET_BIND_SERVICE\n", "PrivateUsers"},
 	} {
-		plan := servicePlan(
+		planned := servicePlan(
 			t,
 			m,
 			base,
@@ -333,7 +333,7 @@ func TestServiceRightsFollowPorts(t *testing.T) {
 				"storage-path": {filepath.Join(base, "data")},
 			},
 		)
-		unit := string(plan.Change(filepath.Join(base, setup.Unit)).After)
+		unit := string(planned.Change(filepath.Join(base, setup.Unit)).After)
 		if !strings.Contains(unit, test.has) || strings.Contains(unit, test.not) {
 			t.Errorf("unit for %s:\n%s", test.addr, unit)
 		}

@@ -25,23 +25,23 @@ import (
 func planFor(t *testing.T, m *machine.Machine, dir string, flags answer.Values) *plan.Plan {
 	t.Helper()
 	in, resolved := answertest.Resolve(t, m, dir, flags)
-	plan, err := plan.Make(
+	planned, err := plan.Make(
 		t.Context(), m, in, resolved, plan.Options{Now: machinetest.Now, WritePasswords: true, HashCost: 4},
 	)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return plan
+	return planned
 }
 
 // install applies the plan of flags.
 func install(t *testing.T, m *machine.Machine, dir string, flags answer.Values) *plan.Plan {
 	t.Helper()
-	plan := planFor(t, m, dir, flags)
-	if _, err := Apply(t.Context(), plan, Options{}); err != nil {
+	planned := planFor(t, m, dir, flags)
+	if _, err := Apply(t.Context(), planned, Options{}); err != nil {
 		t.Fatal(err)
 	}
-	return plan
+	return planned
 }
 
 // snapshot is every file below a directory with its mode and content; backups and emptied directories are left out where asked for.
@@ -78,7 +78,7 @@ func snapshot(t *testing.T, dir string) map[string]string {
 
 func TestFirstInstallOnABareMachine(t *testing.T) {
 	m, dir := machinetest.New(t, &machinetest.Host{}), filepath.Join(t.TempDir(), "packhouse")
-	plan := install(t, m, dir, nil)
+	planned := install(t, m, dir, nil)
 
 	for name, mode := range map[string]os.FileMode{
 		installation.ConfigFile: 0o644, installation.HtpasswdFile: 0o600, installation.CertFile: 0o644, installation.KeyFile: 0o600, installation.CACertFile: 0o644, installation.CAKeyFile: 0o600, installation.AnswersFile: 0o644,
@@ -124,7 +124,7 @@ func TestFirstInstallOnABareMachine(t *testing.T) {
 		t.Error("the address of a container bridge stands in the certificate")
 	}
 	passwords, _ := os.ReadFile(filepath.Join(dir, installation.PasswordsFile))
-	if want := "admin:" + plan.Passwords[0].Password.Reveal() + "\n"; !strings.HasSuffix(string(passwords), want) {
+	if want := "admin:" + planned.Passwords[0].Password.Reveal() + "\n"; !strings.HasSuffix(string(passwords), want) {
 		t.Error("initial-passwords does not hold the generated password")
 	}
 	if _, err := os.Stat(filepath.Join(dir, installation.WorkDir)); err == nil {
@@ -147,8 +147,8 @@ func TestSecondRunChangesNothing(t *testing.T) {
 			m, dir := machinetest.New(t, &machinetest.Host{}), filepath.Join(t.TempDir(), "packhouse")
 			install(t, m, dir, flags)
 			for _, again := range []answer.Values{flags, nil} {
-				if plan := planFor(t, m, dir, again); plan.Pending() {
-					t.Errorf("pending with %v: %s", again, describe(plan))
+				if planned := planFor(t, m, dir, again); planned.Pending() {
+					t.Errorf("pending with %v: %s", again, describe(planned))
 				}
 			}
 			before := snapshot(t, dir)
@@ -156,11 +156,11 @@ func TestSecondRunChangesNothing(t *testing.T) {
 				t.Fatal(err)
 			}
 			delete(before, installation.PasswordsFile)
-			plan := planFor(t, m, dir, flags)
-			if plan.Pending() {
-				t.Errorf("pending once the passwords were handed out: %s", describe(plan))
+			planned := planFor(t, m, dir, flags)
+			if planned.Pending() {
+				t.Errorf("pending once the passwords were handed out: %s", describe(planned))
 			}
-			applied, err := Apply(t.Context(), plan, Options{Hook: func(operation string) error {
+			applied, err := Apply(t.Context(), planned, Options{Hook: func(operation string) error {
 				t.Errorf("operation without a change: %s", operation)
 				return nil
 			}})
@@ -221,22 +221,22 @@ func TestGivenPasswordsAreKept(t *testing.T) {
 		if finding.AnyRefused(findings) {
 			t.Fatal(findings)
 		}
-		plan, err := plan.Make(
+		planned, err := plan.Make(
 			context.Background(), m, in, resolved,
 			plan.Options{Now: machinetest.Now, WritePasswords: true, HashCost: 4},
 		)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if plan.Pending() != (round == 0) || len(plan.Passwords) > 0 {
-			t.Fatalf("round %d: pending %v, generated %v%s", round, plan.Pending(), plan.Passwords, describe(plan))
+		if planned.Pending() != (round == 0) || len(planned.Passwords) > 0 {
+			t.Fatalf("round %d: pending %v, generated %v%s", round, planned.Pending(), planned.Passwords, describe(planned))
 		}
 		for user, password := range map[string]string{"admin": "from-the-file", "ci-bot": "from-the-variable", "spectro": "from:the:line"} {
 			if got := resolved.Answers.User(user).Password.Reveal(); got != password {
 				t.Errorf("%s has another password", user)
 			}
 		}
-		if _, err := Apply(t.Context(), plan, Options{}); err != nil {
+		if _, err := Apply(t.Context(), planned, Options{}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -266,9 +266,9 @@ func TestFlagsOnARerunChangeOnlyThemselves(t *testing.T) {
 		{"another host name", answer.Values{"hostname": {"new.example.com"}}, []string{installation.CertFile}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			plan := install(t, m, dir, tc.flags)
+			planned := install(t, m, dir, tc.flags)
 			var changed []string
-			for _, c := range plan.Changes {
+			for _, c := range planned.Changes {
 				name := installation.Rel(dir, c.Path)
 				if c.Kind != setup.Keep &&
 					!slices.Contains(
@@ -281,7 +281,7 @@ func TestFlagsOnARerunChangeOnlyThemselves(t *testing.T) {
 			slices.Sort(changed)
 			slices.Sort(tc.changes)
 			if !slices.Equal(changed, tc.changes) {
-				t.Errorf("changed %v, want %v%s", changed, tc.changes, describe(plan))
+				t.Errorf("changed %v, want %v%s", changed, tc.changes, describe(planned))
 			}
 			if again := planFor(t, m, dir, nil); again.Pending() {
 				t.Errorf("still pending: %s", describe(again))
@@ -296,7 +296,7 @@ func TestOwnFilesInUseHinderNothing(t *testing.T) {
 	cert, key, _ := answertest.PEMFiles(t, 90, machinetest.Now, "registry.example.com")
 	install(t, m, dir, answer.Values{"tls": {"files"}, "tls-cert": {cert}, "tls-key": {key}})
 	m.Now = func() time.Time { return machinetest.Now.AddDate(1, 0, 0) }
-	if plan := planFor(t, m, dir, answer.Values{"user": {"spectro"}}); !plan.Pending() {
+	if planned := planFor(t, m, dir, answer.Values{"user": {"spectro"}}); !planned.Pending() {
 		t.Error("nothing to do")
 	}
 	if err := os.Remove(cert); err != nil {

@@ -110,8 +110,8 @@ func TestPlantedOwnerRecordDuringRun(t *testing.T) {
 			m, base := machinetest.New(t, &machinetest.Host{}), t.TempDir()
 			dir, store := filepath.Join(base, "packhouse"), filepath.Join(base, "store")
 			record := filepath.Join(store, filepath.FromSlash(installation.OwnerFile))
-			plan := planFor(t, m, dir, answer.Values{"storage-path": {store}})
-			_, err := Apply(t.Context(), plan, Options{Hook: func(string) error {
+			planned := planFor(t, m, dir, answer.Values{"storage-path": {store}})
+			_, err := Apply(t.Context(), planned, Options{Hook: func(string) error {
 				info, err := os.Lstat(record)
 				if err != nil || info.IsDir() {
 					return nil //nolint:nilerr // it does not exist yet

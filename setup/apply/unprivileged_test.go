@@ -111,11 +111,11 @@ func TestADirectoryThatCannotBeWrittenStaysEmpty(t *testing.T) {
 	if !told["--dir"] || len(told) != 1 { // the storage path below it is the same cause
 		t.Errorf("refused: %v", findings)
 	}
-	plan, err := plan.Make(t.Context(), m, nil, resolved, plan.Options{HashCost: 4})
+	planned, err := plan.Make(t.Context(), m, nil, resolved, plan.Options{HashCost: 4})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Apply(t.Context(), plan, Options{}); !errors.Is(err, os.ErrPermission) {
+	if _, err := Apply(t.Context(), planned, Options{}); !errors.Is(err, os.ErrPermission) {
 		t.Errorf("applied all the same: %v", err)
 	}
 }
@@ -136,11 +136,11 @@ func TestAStorageThatCannotBeMadeUndoesTheRest(t *testing.T) {
 		"storage-path": {filepath.Join(locked, "data")},
 	}
 	resolved, _ := answer.Resolve(t.Context(), m, nil, answer.Input{Flags: flags, Quick: true})
-	plan, err := plan.Make(t.Context(), m, nil, resolved, plan.Options{HashCost: 4})
+	planned, err := plan.Make(t.Context(), m, nil, resolved, plan.Options{HashCost: 4})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Apply(t.Context(), plan, Options{}); !errors.Is(err, os.ErrPermission) {
+	if _, err := Apply(t.Context(), planned, Options{}); !errors.Is(err, os.ErrPermission) {
 		t.Fatalf("applied all the same: %v", err)
 	}
 	if _, err := os.Stat(filepath.Dir(dir)); !errors.Is(err, os.ErrNotExist) {
@@ -171,8 +171,8 @@ func TestAForeignHalfDoneSetupIsTold(t *testing.T) {
 	if dir == "" {
 		dir = filepath.Join(publicDir(t), "packhouse")
 		m := machinetest.New(t, &machinetest.Host{})
-		plan := planFor(t, m, dir, nil)
-		if _, err := Apply(t.Context(), plan, Options{Hook: func(operation string) error {
+		planned := planFor(t, m, dir, nil)
+		if _, err := Apply(t.Context(), planned, Options{Hook: func(operation string) error {
 			if strings.HasPrefix(operation, "rename "+installation.ConfigFile) {
 				return errKilled
 			}
