@@ -25,7 +25,8 @@ import (
 // detection and defaults, in this order. The findings report everything missing, wrong or notable
 // at once. in may be nil.
 func Resolve(ctx context.Context, m *machine.Machine, in *installation.Installed, input Input) (Resolved,
-	[]finding.Finding) {
+	[]finding.Finding,
+) {
 	if in == nil {
 		in = &installation.Installed{}
 	}

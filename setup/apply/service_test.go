@@ -15,7 +15,6 @@ import (
 	"testing"
 
 	"packhouse/finding"
-	"packhouse/server/config"
 	"packhouse/setup"
 	"packhouse/setup/answer"
 	"packhouse/setup/answer/answertest"
@@ -299,23 +298,6 @@ func TestServiceIsRefused(t *testing.T) {
 // TestServiceRightsFollowPorts verifies that the unit keeps CAP_NET_BIND_SERVICE only if a listener
 // needs it.
 func TestServiceRightsFollowPorts(t *testing.T) {
-	for _, test := range []struct {
-		name string
-		c    *config.Config
-		want bool
-	}{
-		{"unknown configuration", nil, true},
-		{"port 443", &config.Config{HTTP: config.HTTP{Addr: ":443"}}, true},
-		{"port 5000", &config.Config{HTTP: config.HTTP{Addr: ":5000"}}, false},
-		{"any port", &config.Config{HTTP: config.HTTP{Addr: "127.0.0.1:0"}}, false},
-		{"unix socket", &config.Config{HTTP: config.HTTP{Net: "unix", Addr: "/run/p.sock"}}, false},
-		{"metrics on port 99", &config.Config{HTTP: config.HTTP{Addr: ":5000", Debug: config.Debug{Addr: "localhost:99"}}}, true},
-		{"HTTP-01 on port 80", &config.Config{HTTP: config.HTTP{Addr: ":5000", TLS: config.TLS{LetsEncrypt: config.LetsEncrypt{HTTPAddr: ":80"}}}}, true},
-	} {
-		if got := plan.LowPort(test.c); got != test.want {
-			t.Errorf("%s: lowPort = %t, want %t", test.name, got, test.want)
-		}
-	}
 	m, base := serviceMachine(t)
 	for _, test := range []struct{ addr, has, not string }{
 		{"127.0.0.1:5000", "\nPrivateUsers=yes\n", "CapabilityBoundingSet=CAP"},

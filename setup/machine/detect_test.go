@@ -78,17 +78,27 @@ func TestNamesAreFound(t *testing.T) {
 		want []string
 	}{
 		{"full host name", machinetest.Host{Named: "a.example.com"}, []string{"a.example.com"}},
-		{"hosts file", machinetest.Host{Named: "a",
-			Files: map[string]string{"/etc/hosts": "127.0.0.1 localhost\n192.0.2.17 a.example.com a # me\n"}},
-			[]string{"a.example.com", "a"}},
+		{
+			"hosts file",
+			machinetest.Host{
+				Named: "a",
+				Files: map[string]string{"/etc/hosts": "127.0.0.1 localhost\n192.0.2.17 a.example.com a # me\n"},
+			},
+			[]string{"a.example.com", "a"},
+		},
 		{
 			"reverse DNS",
-			machinetest.Host{Named: "a", Interfaces: []machine.Address{eth0},
-				Reverse: map[netip.Addr][]string{eth0.Addr: {"a.example.net."}}},
+			machinetest.Host{
+				Named: "a", Interfaces: []machine.Address{eth0},
+				Reverse: map[netip.Addr][]string{eth0.Addr: {"a.example.net."}},
+			},
 			[]string{"a.example.net", "a"},
 		},
-		{"hostname file", machinetest.Host{Named: "localhost", Files: map[string]string{"/etc/hostname": "box\n"}},
-			[]string{"box"}},
+		{
+			"hostname file",
+			machinetest.Host{Named: "localhost", Files: map[string]string{"/etc/hostname": "box\n"}},
+			[]string{"box"},
+		},
 		{"nothing usable", machinetest.Host{Named: "my_host"}, []string{"localhost"}},
 		{"upper case", machinetest.Host{Named: "HOST.Example.Com"}, []string{"host.example.com"}},
 	} {

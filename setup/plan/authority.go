@@ -21,10 +21,6 @@ func CAKeyAdvice(dir string) *Command {
 	}
 }
 
-// MoveCAKeyAdvice returns the command that moves the CA's key out of an installation, or nil if it is
-// not there.
-func MoveCAKeyAdvice(in *installation.Installed) *Command { return CAKeyAdvice(in.Dir) }
-
 // HasCAKey reports whether the key of the private CA is in the installation.
 func HasCAKey(in *installation.Installed) bool { return in != nil && CAKeyAdvice(in.Dir) != nil }
 

@@ -56,7 +56,7 @@ func configFile(in *installation.Installed, a *question.Answers) (data []byte, r
 		return data, nil, err
 	}
 	edits, restart := configEdits(in, a, admins, writers)
-	text, marked := bytes.CutPrefix(in.ConfigData, ByteOrderMark)
+	text, marked := bytes.CutPrefix(in.ConfigData, byteOrderMark)
 	data, err = config.Apply(text, edits)
 	if refusal, ok := errors.AsType[*config.EditError](err); ok {
 		where := filepath.Join(in.Dir, installation.ConfigFile)
@@ -71,13 +71,13 @@ func configFile(in *installation.Installed, a *question.Answers) (data []byte, r
 		return nil, nil, fmt.Errorf("edit %s: %w", filepath.Join(in.Dir, installation.ConfigFile), err)
 	}
 	if marked {
-		data = slices.Concat(ByteOrderMark, data)
+		data = slices.Concat(byteOrderMark, data)
 	}
 	return data, restart, nil
 }
 
-// ByteOrderMark is kept if a file starts with it: some editors write it, and the server ignores it.
-var ByteOrderMark = []byte("\xef\xbb\xbf")
+// byteOrderMark is kept if a file starts with it: some editors write it, and the server ignores it.
+var byteOrderMark = []byte("\xef\xbb\xbf")
 
 func byRole(a *question.Answers, role setup.Role) []string {
 	var names []string

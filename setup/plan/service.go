@@ -105,7 +105,7 @@ func (b *builder) service() error {
 	}
 	s := templates.Service{Name: setup.Unit, Program: program, Config: b.path(installation.ConfigFile), Dir: b.dir, User: a.Name, Group: a.Group}
 	planned := b.plan.config() // Make validates the file and reports its errors
-	s.Writable, s.LowPort = b.written(planned), LowPort(planned)
+	s.Writable, s.LowPort = b.written(planned), lowPort(planned)
 	owned := map[string]bool{b.path(installation.HtpasswdFile): true, b.path(installation.KeyFile): true, b.path(installation.OwnKeyFile): true}
 	if b.answers.Storage == config.Filesystem && filepath.IsAbs(b.answers.StoragePath) {
 		s.StoragePath = b.answers.StoragePath
@@ -167,9 +167,9 @@ func (b *builder) takeBack(unit string) {
 	}
 }
 
-// LowPort reports whether c has a listener on a port below 1024, which needs a capability. It
+// lowPort reports whether c has a listener on a port below 1024, which needs a capability. It
 // returns true if c is nil, because a server without the capability would not start.
-func LowPort(c *config.Config) bool {
+func lowPort(c *config.Config) bool {
 	if c == nil {
 		return true
 	}

@@ -66,7 +66,7 @@ func MoveCAKey(ctx context.Context, a *cli.App, dir, target string) error {
 // adviseCAKey prints the command that moves the CA's key out of the installation, if it is there.
 func adviseCAKey(a *cli.App, dir string) {
 	in := &installation.Installed{Dir: dir}
-	if c := plan.MoveCAKeyAdvice(in); c != nil {
+	if c := plan.CAKeyAdvice(in.Dir); c != nil {
 		a.Hint("%s: %s", c.Title, c.Line)
 	}
 }
