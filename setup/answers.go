@@ -73,8 +73,8 @@ type User struct {
 }
 
 // HasPassword reports whether password is the current password of an installed user.
-func (u User) HasPassword(password []byte) bool {
-	return u.Hash != "" && htpasswd.Verify([]byte(u.Hash), password) == nil
+func (u User) HasPassword(password Secret) bool {
+	return u.Hash != "" && htpasswd.Verify([]byte(u.Hash), []byte(password.Reveal())) == nil
 }
 
 // OwnName is the program's name in the process list.

@@ -35,11 +35,12 @@ func remoteTarget(a *cli.App, o checkOptions) (check.Target, error) {
 	if o.user == "" {
 		return t, nil
 	}
-	name, password, err := packcmd.AskLogin(a, base.Host, packcmd.LoginOptions{Username: o.user, PasswordStdin: o.passwordStdin})
+	login := packcmd.LoginOptions{Username: o.user, PasswordStdin: o.passwordStdin}
+	name, password, err := packcmd.AskLogin(a, base.Host, login)
 	if err != nil {
 		return t, err
 	}
-	t.Users = []check.User{{Name: name, Password: func() []byte { return []byte(password) }}}
+	t.Users = []check.User{{Name: name, Password: func() []byte { return []byte(password.Reveal()) }}}
 	return t, nil
 }
 

@@ -11,13 +11,14 @@ import (
 	"golang.org/x/sys/unix"
 
 	"packhouse/cmd/packhouse/cli"
+	"packhouse/setup"
 )
 
 // TestPromptIsQuiet answers every prompt for a password the moment it is written: by then nothing that is typed is shown.
 func TestPromptIsQuiet(t *testing.T) {
-	for name, ask := range map[string]func(*cli.App) ([]byte, error){
-		"once":  func(a *cli.App) ([]byte, error) { return cli.ReadPassword(a, "password of admin: ") },
-		"twice": func(a *cli.App) ([]byte, error) { return askPassword(a, "admin", false) },
+	for name, ask := range map[string]func(*cli.App) (setup.Secret, error){
+		"once":  func(a *cli.App) (setup.Secret, error) { return cli.ReadPassword(a, "password of admin: ") },
+		"twice": func(a *cli.App) (setup.Secret, error) { return askPassword(a, "admin", false) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			master, slave, err := pty.Open()
@@ -39,8 +40,8 @@ func TestPromptIsQuiet(t *testing.T) {
 					}
 				}
 			})})
-			if err != nil || string(got) != "typed at once" || prompts == 0 {
-				t.Fatalf("%q after %d prompts, %v", got, prompts, err)
+			if err != nil || got.Reveal() != "typed at once" || prompts == 0 {
+				t.Fatalf("%v after %d prompts, %v", got, prompts, err)
 			}
 			state, err := unix.IoctlGetTermios(int(slave.Fd()), unix.TCGETS)
 			if err != nil || state.Lflag&unix.ECHO == 0 {

@@ -1,12 +1,9 @@
 package main
 
 import (
-	"bufio"
-	"bytes"
 	"cmp"
 	"errors"
 	"fmt"
-	"io"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -76,31 +73,30 @@ scripts can run the command again. The last line of output is "changed" or "unch
 			if err := deployment.ValidUser(args[0], role, "--role"); err != nil {
 				return err
 			}
-			c := deployment.Change{
-				Dir: dir, Json: asJSON, Flags: cmd.Flags(), Show: a.Interactive() && !asJSON, Answers: answer.Values{"user": {args[0] + ":" + role}},
-				User: args[0], Ask: func() ([]byte, error) { return passwordOf(a, args[0], password, true) },
-			}
 			rolesOnly := cmd.Flags().Changed("role")
-			c.Decide = func(installed *installation.Installed, c *deployment.Change, before bool) (string, error) {
-				switch {
-				case !hasUser(installed, args[0]):
+			_, err := deployment.ApplyChange(cmd.Context(), a, deployment.Change{
+				Dir: dir, JSON: asJSON, Flags: cmd.Flags(), Show: a.Interactive() && !asJSON,
+				Ask: func() (setup.Secret, error) { return passwordOf(a, args[0], password, true) },
+				Edit: func(password setup.Secret) answer.Edit {
+					return answer.PutUser(args[0], setup.Role(role), password)
+				},
+				Decide: func(installed *installation.Installed, c *deployment.Change, before bool) (string, error) {
+					switch {
+					case !hasUser(installed, args[0]):
+						return "", nil
+					case !existOK:
+						return "", cli.WithHint(fmt.Errorf("user %q already exists", args[0]),
+							"packhouse user passwd %[1]s changes the password, packhouse user role %[1]s ROLE the role", args[0])
+					case !rolesOnly:
+						return fmt.Sprintf("user %s already exists", args[0]), nil
+					}
+					c.Secret = ""
+					if before {
+						c.Ask = noPassword
+					}
 					return "", nil
-				case !existOK:
-					return "", cli.WithHint(
-						fmt.Errorf("user %q already exists", args[0]),
-						"packhouse user passwd %[1]s changes the password, packhouse user role %[1]s ROLE the role",
-						args[0],
-					)
-				case !rolesOnly:
-					return fmt.Sprintf("user %s already exists", args[0]), nil
-				}
-				c.Passwords = nil
-				if before {
-					c.Ask = noPassword
-				}
-				return "", nil
-			}
-			_, err := deployment.ApplyChange(cmd.Context(), a, c)
+				},
+			})
 			return err
 		},
 	}
@@ -127,8 +123,9 @@ already has this password, nothing changes. The last line of output is "changed"
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			_, err := deployment.ApplyChange(cmd.Context(), a, deployment.Change{
-				Dir: dir, Json: asJSON, Flags: cmd.Flags(), Answers: answer.Values{"user": {args[0]}},
-				User: args[0], Ask: func() ([]byte, error) { return passwordOf(a, args[0], password, false) },
+				Dir: dir, JSON: asJSON, Flags: cmd.Flags(),
+				Ask:  func() (setup.Secret, error) { return passwordOf(a, args[0], password, false) },
+				Edit: func(password setup.Secret) answer.Edit { return answer.PutUser(args[0], "", password) },
 				Decide: func(installed *installation.Installed, c *deployment.Change, before bool) (string, error) {
 					user, err := knownUser(installed, args[0])
 					if err == nil && !before && user.HasPassword(c.Secret) {
@@ -159,7 +156,8 @@ func newUserRole(a *cli.App) *cobra.Command {
 		Args: cobra.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			_, err := deployment.ApplyChange(cmd.Context(), a, deployment.Change{
-				Dir: dir, Answers: answer.Values{"user": {args[0] + ":" + args[1]}}, Json: asJSON, Flags: cmd.Flags(),
+				Dir: dir, JSON: asJSON, Flags: cmd.Flags(),
+				Edit: func(setup.Secret) answer.Edit { return answer.PutUser(args[0], setup.Role(args[1]), "") },
 				Decide: func(installed *installation.Installed, _ *deployment.Change, _ bool) (string, error) {
 					if _, err := knownUser(installed, args[0]); err != nil {
 						return "", err
@@ -190,7 +188,8 @@ command again. The last line of output is "changed" or "unchanged".`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			_, err := deployment.ApplyChange(cmd.Context(), a, deployment.Change{
-				Dir: dir, Answers: answer.Values{"remove-user": {args[0]}}, Json: asJSON, Flags: cmd.Flags(),
+				Dir: dir, JSON: asJSON, Flags: cmd.Flags(),
+				Edit: func(setup.Secret) answer.Edit { return answer.RemoveUser(args[0]) },
 				Decide: func(installed *installation.Installed, _ *deployment.Change, _ bool) (string, error) {
 					if missingOK && !hasUser(installed, args[0]) {
 						return fmt.Sprintf("user %s does not exist", args[0]), nil
@@ -303,48 +302,43 @@ func knownUser(installed *installation.Installed, name string) (setup.User, erro
 }
 
 // noPassword is used for a user who keeps the password.
-func noPassword() ([]byte, error) { return nil, nil }
+func noPassword() (setup.Secret, error) { return "", nil }
 
 // passwordOf returns a user's password from the flags or the terminal. It is empty if generate is set
 // and a password is to be generated.
-func passwordOf(a *cli.App, name string, o passwordOptions, generate bool) ([]byte, error) {
+func passwordOf(a *cli.App, name string, o passwordOptions, generate bool) (setup.Secret, error) {
 	var (
-		password []byte
+		password setup.Secret
 		source   string // names the flag; empty: the terminal
 		err      error
 	)
 	switch {
 	case o.file != "":
 		path, err := filepath.Abs(o.file)
+		var data []byte
 		if err == nil {
-			password, err = trust.ReadInput(path, trust.MaxInput)
+			data, err = trust.ReadInput(path, trust.MaxInput)
 		}
 		if err != nil {
-			return nil, fmt.Errorf("read password: %w", err)
+			return "", fmt.Errorf("read password: %w", err)
 		}
-		source = "--password-file: " + path + ": "
-		password = cli.FirstLine(password)
+		source, password = "--password-file: "+path+": ", setup.Secret(cli.FirstLine(data))
 	case o.stdin:
 		source = "--password-stdin: "
-		line, err := bufio.NewReader(a.Stdin).ReadBytes('\n')
-		if err != nil && !errors.Is(err, io.EOF) {
-			return nil, fmt.Errorf("read password: %w", err)
+		if password, err = cli.ReadSecret(a.Stdin); err != nil {
+			return "", err
 		}
-		password = cli.FirstLine(line)
 	case a.Interactive():
-		if password, err = askPassword(a, name, generate); err != nil {
-			return nil, err
-		}
-		if len(password) == 0 && generate {
-			return nil, nil
+		if password, err = askPassword(a, name, generate); err != nil || password == "" && generate {
+			return "", err
 		}
 	case generate:
-		return nil, nil
+		return "", nil
 	default:
-		return nil, cli.UsageError(errors.New("no password given: use --password-file or --password-stdin"))
+		return "", cli.UsageError(errors.New("no password given: use --password-file or --password-stdin"))
 	}
-	if err := htpasswd.ValidatePassword(name, password); err != nil {
-		return nil, cli.UsageError(
+	if err := htpasswd.ValidatePassword(name, []byte(password.Reveal())); err != nil {
+		return "", cli.UsageError(
 			cli.WithHint(fmt.Errorf("%s%w", source, err), "choose a password of 1 to 72 bytes that only you know"),
 		)
 	}
@@ -352,22 +346,22 @@ func passwordOf(a *cli.App, name string, o passwordOptions, generate bool) ([]by
 }
 
 // askPassword asks for a password twice, without echo.
-func askPassword(a *cli.App, name string, generate bool) ([]byte, error) {
+func askPassword(a *cli.App, name string, generate bool) (setup.Secret, error) {
 	prompt := fmt.Sprintf("new password of %s: ", name)
 	if generate {
 		prompt = fmt.Sprintf("password of %s (empty: generate one): ", name)
 	}
 	defer echo.Off(int(a.Stdin.Fd()))()
 	first, err := cli.ReadPassword(a, prompt)
-	if err != nil || len(first) == 0 {
-		return nil, err
+	if err != nil || first == "" {
+		return "", err
 	}
 	second, err := cli.ReadPassword(a, "repeat the password: ")
 	if err != nil {
-		return nil, err
+		return "", err
 	}
-	if !bytes.Equal(first, second) {
-		return nil, errors.New("the passwords do not match")
+	if first != second {
+		return "", errors.New("the passwords do not match")
 	}
 	return first, nil
 }

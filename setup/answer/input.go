@@ -17,6 +17,7 @@ type Input struct {
 	File          *Document // the answers file; nil: none
 	PasswordLines io.Reader // lines NAME:PASSWORD of --password-stdin; nil: none
 	Program       string    // command name of this program, for printed commands; empty: packhouse
+	Edits         []Edit    // applied after all other answers
 	Quick         bool      // skip probes: a wizard runs them step by step
 	// ReadFile reads password files. Nil: readInput.
 	ReadFile func(name string) ([]byte, error)

@@ -48,6 +48,9 @@ func Resolve(ctx context.Context, m *machine.Machine, in *installation.Installed
 	r.names()
 	r.users()
 	r.passwords(passwords)
+	for _, edit := range input.Edits {
+		edit(&r.answers)
+	}
 	r.existing()
 	r.surroundings()
 	r.idle()

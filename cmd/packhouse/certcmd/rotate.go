@@ -11,6 +11,7 @@ import (
 	"packhouse/cmd/packhouse/cli"
 	"packhouse/cmd/packhouse/clienttrust"
 	"packhouse/cmd/packhouse/deployment"
+	"packhouse/setup"
 	"packhouse/setup/answer"
 	"packhouse/setup/installation"
 )
@@ -21,8 +22,7 @@ type rotateOptions struct {
 	keyType, days string
 	subject       string
 	permit        []string
-	newKey, newCA bool
-	dropOldCA     bool
+	rotation      answer.Rotation
 	caKey         string
 	moveCAKey     string
 	expiresIn     int // days; 0: always rotate
@@ -59,7 +59,7 @@ command daily. The last line of output is "changed" or "unchanged".`,
 					errors.New("--ca-key and --move-ca-key exclude each other: the key is not in the installation"),
 				)
 			}
-			if o.newCA && o.dropOldCA {
+			if o.rotation.NewCA && o.rotation.DropOldCA {
 				return cli.UsageError(
 					errors.New("--new-ca and --drop-old-ca: one at a time, with every client moved over in between"),
 				)
@@ -78,7 +78,10 @@ command daily. The last line of output is "changed" or "unchanged".`,
 			}
 			changed, err := deployment.ApplyChange(
 				cmd.Context(), a,
-				deployment.Change{Dir: o.dir, Answers: o.answers(), Decide: decide, Json: o.json, Flags: cmd.Flags()},
+				deployment.Change{
+					Dir: o.dir, Answers: o.answers(), Decide: decide, JSON: o.json, Flags: cmd.Flags(),
+					Edit: func(setup.Secret) answer.Edit { return answer.Rotate(o.rotation) },
+				},
 			)
 			if err != nil || !changed {
 				return err
@@ -103,13 +106,13 @@ command daily. The last line of output is "changed" or "unchanged".`,
 	f.StringVar(&o.days, "cert-days", "", "validity of the certificate in days, `N`")
 	f.StringVar(&o.keyType, "key-type", "", "`TYPE` of a new key: ecdsa-p256, rsa-2048 or rsa-4096")
 	f.StringVar(&o.subject, "subject", "", "`SUBJECT` of the certificate: C=,ST=,L=,O=,OU=")
-	f.BoolVar(&o.newKey, "new-key", false, "also generate a new key")
-	f.BoolVar(&o.newCA, "new-ca", false, "also create a new CA, which every client must trust")
+	f.BoolVar(&o.rotation.NewKey, "new-key", false, "also generate a new key")
+	f.BoolVar(&o.rotation.NewCA, "new-ca", false, "also create a new CA, which every client must trust")
 	f.StringArrayVar(
 		&o.permit, "ca-permit", nil,
 		"with --new-ca: limit the CA to names below or addresses in `NAME_OR_CIDR` (default the limits of the old CA)",
 	)
-	f.BoolVar(&o.dropOldCA, "drop-old-ca", false, "after --new-ca: remove the old CA from ca.crt")
+	f.BoolVar(&o.rotation.DropOldCA, "drop-old-ca", false, "after --new-ca: remove the old CA from ca.crt")
 	f.StringVar(&o.caKey, "ca-key", "", "`FILE` with the CA's key, if you keep it elsewhere")
 	f.StringVar(&o.moveCAKey, "move-ca-key", "", "afterwards, move the CA's key to `FILE`, a new file")
 	f.IntVar(&o.expiresIn, "expires-in", 0, "rotate only if the certificate expires within `DAYS` days")
@@ -117,14 +120,9 @@ command daily. The last line of output is "changed" or "unchanged".`,
 	return cmd
 }
 
-// answers returns the options as answers of setup.
+// answers returns the flags that setup has too.
 func (o rotateOptions) answers() answer.Values {
-	answers := answer.Values{"rotate-cert": {"true"}}
-	for name, set := range map[string]bool{"new-key": o.newKey, "new-ca": o.newCA, "drop-old-ca": o.dropOldCA} {
-		if set {
-			answers[name] = []string{"true"}
-		}
-	}
+	answers := answer.Values{}
 	given := map[string]string{"cert-days": o.days, "key-type": o.keyType, "subject": o.subject, "ca-key": o.caKey}
 	for name, value := range given {
 		if value != "" {

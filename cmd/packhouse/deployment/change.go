@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -22,23 +21,22 @@ import (
 	"packhouse/setup/plan"
 )
 
-// Change is a change to an installation by one command: a few answers that are planned and applied
-// as in setup.
+// Change is a change to an installation by one command, which is planned and applied as in setup.
 type Change struct {
 	Dir     string
-	Answers answer.Values
-	User    string // whose password ask returns
+	Answers answer.Values // of flags that setup has too
+	// Edit returns the edit of the answers; password is the result of Ask. Nil: only Answers.
+	Edit func(password setup.Secret) answer.Edit
 	// Ask returns the password; nil: none. It is called before the lock is acquired, because users may
 	// take long to answer.
-	Ask       func() ([]byte, error)
-	Secret    []byte            // result of ask
-	findings  []finding.Finding // about the answers
-	Decide    decision          // nil: apply the answers
-	Passwords io.Reader         // lines NAME:PASSWORD; nil: none
-	Show      bool              // print generated passwords once instead of writing them to a file
-	Json      bool              // print the result as JSON
+	Ask    func() (setup.Secret, error)
+	Secret setup.Secret // result of Ask
+	Decide decision     // nil: apply the edit
+	Show   bool         // print generated passwords once instead of writing them to a file
+	JSON   bool         // print the result as JSON
 
-	Flags *pflag.FlagSet // of the command, which errors name; nil: none
+	Flags    *pflag.FlagSet    // of the command, which errors name; nil: none
+	findings []finding.Finding // about the answers
 }
 
 // changeResult is the result of a change, also as JSON.
@@ -64,7 +62,6 @@ func ApplyChange(ctx context.Context, a *cli.App, c Change) (bool, error) {
 		if c.Secret, err = c.Ask(); err != nil {
 			return false, err
 		}
-		c.Passwords = passwordLine(c.User, c.Secret)
 	}
 	plan, done, err := planChange(ctx, a, &c, false, func(plan *plan.Plan, lock *apply.Lock) error {
 		_, err := apply.Apply(ctx, plan, apply.Options{Lock: lock})
@@ -81,7 +78,7 @@ func orUnchanged(a *cli.App, c Change, done string, err error) error {
 	if err != nil {
 		return err
 	}
-	return sayUnchanged(a, c.Json, "%s", done)
+	return sayUnchanged(a, c.JSON, "%s", done)
 }
 
 // planChange decides on a change under the installation's lock. Unless before is true, it plans the
@@ -111,9 +108,11 @@ func planChange(
 	}
 	machine := machine.Detect(ctx, machine.ThisMachine())
 	// Quick: skip the probes. The running server already uses the address, which does not change.
-	resolved, findings := answer.Resolve(
-		ctx, machine, installed, answer.Input{Flags: c.Answers, PasswordLines: c.Passwords, Quick: true},
-	)
+	input := answer.Input{Flags: c.Answers, Quick: true}
+	if c.Edit != nil {
+		input.Edits = []answer.Edit{c.Edit(c.Secret)}
+	}
+	resolved, findings := answer.Resolve(ctx, machine, installed, input)
 	if finding.AnyRefused(findings) {
 		a.SayFindings(refusals(findings, c.Flags))
 		return nil, "", cli.Silent(cli.ExitUsage)
@@ -144,7 +143,7 @@ func finishChange(ctx context.Context, a *cli.App, c Change, plan *plan.Plan) er
 	}
 	_, err := Reload(ctx, a, plan)
 	err = NotLoaded(plan.Dir, err)
-	if c.Json {
+	if c.JSON {
 		return errors.Join(err, a.PrintJSON(result))
 	}
 	for _, p := range plan.Passwords {
@@ -193,12 +192,4 @@ func configOf(plan *plan.Plan) string { return filepath.Join(plan.Dir, installat
 // AddJSON adds the flag that prints the result of a change as JSON.
 func AddJSON(cmd *cobra.Command, asJSON *bool) {
 	cmd.Flags().BoolVar(asJSON, "json", false, "print the result as JSON: changed, files, changes")
-}
-
-// passwordLine returns a password in setup's format, NAME:PASSWORD, or nil if there is none.
-func passwordLine(name string, password []byte) io.Reader {
-	if len(password) == 0 {
-		return nil
-	}
-	return strings.NewReader(name + ":" + string(password) + "\n")
 }

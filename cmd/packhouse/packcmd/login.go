@@ -17,6 +17,7 @@ import (
 	"packhouse/cmd/packhouse/cli"
 	"packhouse/packs"
 	"packhouse/packs/clientconfig"
+	"packhouse/setup"
 )
 
 // NewRegistry returns the commands for registries to push packs to.
@@ -84,7 +85,7 @@ func runLogin(ctx context.Context, a *cli.App, o LoginOptions) error {
 	if err != nil {
 		return err
 	}
-	given := auth.Credential{Username: user, Password: password}
+	given := auth.Credential{Username: user, Password: password.Reveal()}
 	connection.options.Credential = auth.StaticCredential(connection.server, given)
 	client, err := packs.NewClient(connection.options)
 	if err != nil {
@@ -150,7 +151,7 @@ func helperError(what string, err error) error {
 }
 
 // AskLogin returns user and password: from flags and standard input, or by asking on the terminal.
-func AskLogin(a *cli.App, server string, o LoginOptions) (user, password string, err error) {
+func AskLogin(a *cli.App, server string, o LoginOptions) (user string, password setup.Secret, err error) {
 	user = o.Username
 	atTerminal := term.IsTerminal(int(a.Stdin.Fd())) && a.Getenv("CI") == ""
 	if user == "" {
@@ -169,25 +170,18 @@ func AskLogin(a *cli.App, server string, o LoginOptions) (user, password string,
 	if strings.Contains(user, ":") {
 		return "", "", cli.UsageError(fmt.Errorf("the user name %q contains a colon, which is not allowed", user))
 	}
-	var secret []byte
 	switch {
 	case o.PasswordStdin:
-		line, err := bufio.NewReader(a.Stdin).ReadBytes('\n')
-		if err != nil && !errors.Is(err, io.EOF) {
-			return "", "", fmt.Errorf("read password: %w", err)
-		}
-		secret = cli.FirstLine(line)
+		password, err = cli.ReadSecret(a.Stdin)
 	case atTerminal:
-		if secret, err = cli.ReadPassword(a, fmt.Sprintf("password of %s: ", user)); err != nil {
-			return "", "", err
-		}
+		password, err = cli.ReadPassword(a, fmt.Sprintf("password of %s: ", user))
 	default:
-		return "", "", cli.UsageError(errors.New("no password was given, use --password-stdin"))
+		err = cli.UsageError(errors.New("no password was given, use --password-stdin"))
 	}
-	if len(secret) == 0 {
-		return "", "", cli.UsageError(errors.New("the password is empty"))
+	if err == nil && password == "" {
+		err = cli.UsageError(errors.New("the password is empty"))
 	}
-	return user, string(secret), nil
+	return user, password, err
 }
 
 func newRegistryLogout(a *cli.App) *cobra.Command {
