@@ -17,7 +17,7 @@ import (
 	"packhouse/cmd/packhouse/cli"
 	"packhouse/packs"
 	"packhouse/packs/clientconfig"
-	"packhouse/setup"
+	"packhouse/server/config"
 )
 
 // NewRegistry returns the commands for registries to push packs to.
@@ -151,7 +151,7 @@ func helperError(what string, err error) error {
 }
 
 // AskLogin returns user and password: from flags and standard input, or by asking on the terminal.
-func AskLogin(a *cli.App, server string, o LoginOptions) (user string, password setup.Secret, err error) {
+func AskLogin(a *cli.App, server string, o LoginOptions) (user string, password config.Secret, err error) {
 	user = o.Username
 	atTerminal := term.IsTerminal(int(a.Stdin.Fd())) && a.Getenv("CI") == ""
 	if user == "" {
