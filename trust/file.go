@@ -164,8 +164,13 @@ func ReadAtMost(f *os.File, limit int64) ([]byte, error) {
 			return data, nil
 		}
 	}
-	return nil, &fs.PathError{Op: "read", Path: f.Name(), Err: fmt.Errorf("larger than %d bytes", limit)}
+	return nil, &fs.PathError{Op: "read", Path: f.Name(), Err: TooLargeError(limit)}
 }
+
+// TooLargeError reports a file with more bytes than are read, which is its value.
+type TooLargeError int64
+
+func (e TooLargeError) Error() string { return fmt.Sprintf("larger than %d bytes", int64(e)) }
 
 // left returns the number of bytes behind the current offset of a file, as far as its size is known.
 func left(f *os.File) int64 {

@@ -90,7 +90,11 @@ func (l *Loaded) name() string {
 // read returns the content of the file that a key names, or reports why it cannot be read.
 func (v *verifier) read(key, path string) ([]byte, bool) {
 	info, err := os.Stat(path)
-	switch {
+	switch at := trust.Obstacle(path); {
+	case at != "":
+		v.add(Error, CodeFile, key, fmt.Sprintf(" cannot be read: %s (%s is %s)", quotePath(path), quotePath(at), trust.Kind(at)),
+			"correct the path, or "+trust.MoveAway(at))
+		return nil, false
 	case errors.Is(err, fs.ErrNotExist):
 		v.add(Error, CodeFile, key, fmt.Sprintf(" names a file that is not there: %s", quotePath(path)), search(path))
 		return nil, false
@@ -106,12 +110,12 @@ func (v *verifier) read(key, path string) ([]byte, bool) {
 	if err == nil {
 		data, err = trust.ReadConfigured(path, maxFile)
 	}
-	if err != nil {
-		v.add(Error, CodeRights, key, fmt.Sprintf(" cannot be read: %s (%s)", quotePath(path), reason(err)), "let the user who runs the server read it, and search the directories above")
+	if _, large := errors.AsType[trust.TooLargeError](err); large || len(data) > maxFile {
+		v.add(Error, CodeFile, key, fmt.Sprintf(" names a file of more than %d bytes: %s", maxFile, quotePath(path)), "see whether this is the right file")
 		return nil, false
 	}
-	if len(data) > maxFile {
-		v.add(Error, CodeFile, key, fmt.Sprintf(" names a file of more than %d bytes: %s", maxFile, quotePath(path)), "see whether this is the right file")
+	if err != nil {
+		v.add(Error, CodeRights, key, fmt.Sprintf(" cannot be read: %s (%s)", quotePath(path), reason(err)), "let the user who runs the server read it, and search the directories above")
 		return nil, false
 	}
 	return data, true
@@ -119,8 +123,9 @@ func (v *verifier) read(key, path string) ([]byte, bool) {
 
 // open warns about a secret that all users of the machine can read.
 func (v *verifier) open(key, path string) {
-	if info, err := os.Stat(path); err == nil && info.Mode().Perm()&0o007 != 0 {
-		v.add(Warning, CodeRights, key, fmt.Sprintf(" can be read by everybody on this machine: %s", quotePath(path)), "chmod 600 it, and give it to the user who runs the server")
+	if info, err := os.Stat(path); err == nil && info.Mode().IsRegular() && info.Mode().Perm()&0o007 != 0 {
+		v.add(Warning, CodeRights, key, fmt.Sprintf(" can be read by all users of this machine: %s", quotePath(path)),
+			"run chmod 600 "+quotePath(path)+" as the user who runs the server")
 	}
 }
 

@@ -185,8 +185,8 @@ func TestVerify(t *testing.T) {
 				}
 			},
 			[]string{
-				`warning config-rights: myconfig.yml:6: http.tls.key can be read by everybody on this machine: "$/tls.key"; chmod 600 it, and give it to the user who runs the server`,
-				`warning config-rights: myconfig.yml:7: auth.htpasswd.path can be read by everybody on this machine: "$/htpasswd-basic"; chmod 600 it, and give it to the user who runs the server`,
+				`warning config-rights: myconfig.yml:6: http.tls.key can be read by all users of this machine: "$/tls.key"; run chmod 600 "$/tls.key" as the user who runs the server`,
+				`warning config-rights: myconfig.yml:7: auth.htpasswd.path can be read by all users of this machine: "$/htpasswd-basic"; run chmod 600 "$/htpasswd-basic" as the user who runs the server`,
 			},
 		},
 		{

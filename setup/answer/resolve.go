@@ -357,7 +357,8 @@ func (r *resolver) existing() {
 	case errors.Is(in.Problem, fs.ErrPermission):
 		r.refuse("", "", setup.CodeUnread, in.Problem.Error(), "run setup as the user who owns the installation, or as root")
 	case in.Problem != nil:
-		r.refuse("", "", setup.CodeBroken, in.Problem.Error(), "put it right, or choose another directory with --dir")
+		r.refuse("", "", setup.CodeBroken, in.Problem.Error(),
+			"look at the file with ls -l "+setup.Shell(in.HtpasswdPath())+", or choose another directory with --dir")
 	}
 	r.userFaults()
 	for _, d := range in.Drift {

@@ -262,7 +262,7 @@ func (w *worker) step(i int, c plan.Change) (installation.Step, error) {
 	}
 	if s.Link != "" {
 		if _, err := os.Lstat(s.Path); err != nil {
-			return s, err
+			return s, &fs.PathError{Op: "follow", Path: s.Link, Err: err}
 		}
 	}
 	info, err := os.Stat(s.Path)

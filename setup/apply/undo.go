@@ -42,7 +42,9 @@ func (w *worker) undoStep(s installation.Step) error {
 	switch {
 	case s.Mode.IsDir() && !s.Existed:
 		return w.op("rmdir", s.Path, func() error {
-			_ = w.Remove(s.Path)
+			if info, err := os.Lstat(s.Path); err == nil && info.IsDir() { // a link is not from this run
+				_ = w.Remove(s.Path)
+			}
 			return nil
 		})
 	case s.Mode.IsDir():

@@ -107,8 +107,13 @@ func (f File) readByGroup(info fs.FileInfo) bool {
 }
 
 func (f File) unseen(err error) Result {
+	if at := trust.Obstacle(f.Path); at == f.Path && !f.Dir {
+		return misplaced(CodeNotRegular, at, "a file")
+	} else if at != "" {
+		return misplaced(CodeNotDir, at, "a directory")
+	}
 	if errors.Is(err, fs.ErrNotExist) {
-		return failed("file-missing", f.Path, f.Path+" is not there", "packhouse setup writes it again")
+		return failed("file-missing", f.Path, f.Path+" is not there", "run packhouse setup --yes, which writes it again")
 	}
 	return failed("file-unreadable", f.Path, err.Error(), "run the check as the user who owns the installation")
 }

@@ -67,6 +67,8 @@ func ReadJournal(r Roots, path string) (*Journal, error) {
 		return nil, discard(r, setup.CodeIsDir, path, path+" is a directory, and has to be a file")
 	case errors.Is(err, fs.ErrNotExist) && filepath.Base(path) == RecordFile:
 		return nil, discard(r, setup.CodeBroken, path, path+" is missing")
+	case trust.Unsafe(err) == nil && err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, fs.ErrPermission):
+		return nil, discard(r, setup.CodeBroken, path, "journal: "+err.Error())
 	case err != nil:
 		return nil, AsFinding(err)
 	}

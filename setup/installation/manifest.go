@@ -34,7 +34,7 @@ func (in *Installed) loadManifest() error {
 	if err := json.Unmarshal(data, m); err != nil {
 		return finding.NewError(
 			setup.Refuse(setup.CodeBroken, fmt.Sprintf("%s is damaged: %v", in.Path(ManifestFile), err),
-				"move it away, then packhouse setup writes it again"),
+				trust.MoveAway(in.Path(ManifestFile))+", then run "+writeAgain),
 		)
 	}
 	if m.Version > ManifestVersion {

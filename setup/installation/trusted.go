@@ -1,6 +1,7 @@
 package installation
 
 import (
+	"cmp"
 	"errors"
 	"io/fs"
 	"os"
@@ -41,8 +42,9 @@ func Unsafe(fault *trust.Error) finding.Finding {
 	return f
 }
 
-// AsFinding converts a [trust.Error] in err, and the error of reading a directory in the place of a
-// file, to a *finding.Error. It returns any other error unchanged.
+// AsFinding converts errors about files of an installation to a *finding.Error: a [trust.Error], and
+// those about a directory, a broken link or a large file in the place of a file, or a file in the place
+// of a directory. It returns any other error unchanged.
 func AsFinding(err error) error { return AsFindingFor(err, writeAgain) }
 
 // AsFindingFor is AsFinding for a command other than setup, which the remedy names.
@@ -50,10 +52,25 @@ func AsFindingFor(err error, command string) error {
 	if fault := trust.Unsafe(err); fault != nil {
 		return finding.NewError(Unsafe(fault))
 	}
-	if read, ok := errors.AsType[*fs.PathError](err); ok && errors.Is(read, syscall.EISDIR) {
+	read, ok := errors.AsType[*fs.PathError](err)
+	if !ok {
+		return err
+	}
+	if errors.Is(read, syscall.EISDIR) {
 		return finding.NewError(directory(read.Path, command))
 	}
-	return err
+	what, at := "", trust.Obstacle(read.Path)
+	if errors.Is(read, syscall.ENOTDIR) {
+		at = cmp.Or(at, read.Path)
+	}
+	if _, large := errors.AsType[trust.TooLargeError](read); large {
+		what, at = read.Path+" is "+read.Err.Error(), read.Path
+	} else if at != "" {
+		what = at + " is " + trust.Kind(at) + ", which setup did not make"
+	} else {
+		return err
+	}
+	return finding.NewError(setup.Refuse(setup.CodeBroken, what, trust.MoveAway(at)+", then run "+command))
 }
 
 // writeAgain is the command that writes missing files of an installation.

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 
 	"packhouse/finding"
@@ -19,6 +20,7 @@ import (
 	"packhouse/setup/installation"
 	"packhouse/setup/machine"
 	"packhouse/setup/question"
+	"packhouse/trust"
 )
 
 // Make returns the changes that make the installation match the answers. It writes nothing. It
@@ -173,7 +175,10 @@ func (b *builder) path(name string) string { return filepath.Join(b.dir, filepat
 // group.
 func (b *builder) directory(path string, mode fs.FileMode, meaning ...string) {
 	c := Change{Path: path, Kind: setup.Create, Mode: mode | fs.ModeDir, UID: -1, GID: -1, Meaning: meaning}
-	if info, err := os.Stat(path); err == nil {
+	switch info, err := os.Stat(path); {
+	case err == nil && !info.IsDir(), err != nil && trust.Obstacle(path) != "":
+		b.fail(&fs.PathError{Op: "open", Path: path, Err: syscall.ENOTDIR})
+	case err == nil:
 		c.Kind, c.Mode = setup.Keep, info.Mode().Perm()|fs.ModeDir
 		c.UID, c.GID = machine.Owner(info)
 		if mode == 0o700 && info.Mode().Perm()&0o027 != 0 {

@@ -88,7 +88,7 @@ const leastStoreInodes = 200
 func probeContent(a *Answers) []finding.Finding {
 	if blocked := config.Blocked(a.StoragePath); blocked != "" {
 		what := blocked + " is " + trust.Kind(blocked) + ", and the store needs a directory there"
-		return refused(setup.CodeStoreBlocked, what, "move it away, or choose another directory")
+		return refused(setup.CodeStoreBlocked, what, trust.MoveAway(blocked)+", or choose another directory")
 	}
 	found := config.Foreign(a.StoragePath)
 	if found == "" {
