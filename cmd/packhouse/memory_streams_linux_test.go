@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -26,8 +27,8 @@ import (
 const (
 	mostOfStreams  = 128 * mib // of resident memory, at its peak
 	flooders       = 60        // connections
-	floodStreams   = 240       // that each connection attempts to open
-	floodTime      = 7 * time.Second
+	floodStreams   = 240       // that each connection attempts to keep open
+	floodRequests  = 2 * flooders * floodStreams
 	floodPatience  = 30 * time.Second // for a request of a user meanwhile
 	floodUserTries = 7
 )
@@ -59,7 +60,11 @@ func memoryOfStreams(t *testing.T, binary string) {
 			m, roots := startMeasuredTLS(t, binary)
 			m.want(http.StatusCreated, "POST", "/v2/a/blobs/uploads/?digest="+digest, content, true)
 			stop := make(chan struct{})
+			var sent atomic.Int64
 			var all sync.WaitGroup
+			defer all.Wait()
+			end := sync.OnceFunc(func() { close(stop) })
+			defer end()
 			for range flooders {
 				all.Go(func() {
 					for {
@@ -67,28 +72,27 @@ func memoryOfStreams(t *testing.T, binary string) {
 						case <-stop:
 							return
 						default:
-							of.send(strings.TrimPrefix(m.base, "https://"), roots, stop)
+							of.send(strings.TrimPrefix(m.base, "https://"), roots, stop, &sent)
 						}
 					}
 				})
 			}
 			var slowest time.Duration
-			pace := time.NewTicker(floodTime / floodUserTries)
-			defer pace.Stop()
-			for range floodUserTries {
-				<-pace.C
+			for try := range int64(floodUserTries) {
+				if due := (try + 1) * floodRequests / floodUserTries; !within(func() bool { return sent.Load() >= due }) {
+					t.Fatalf("the attackers sent %d requests, want %d", sent.Load(), due)
+				}
 				asked := time.Now()
 				m.client.CloseIdleConnections()
 				m.want(http.StatusOK, "GET", "/v2/", nil, true)
 				slowest = max(slowest, time.Since(asked))
 			}
-			close(stop)
+			end()
 			peak := m.status("VmHWM")
 			t.Logf("peak %d MiB; the slowest of %d requests of a user took %v", peak/mib, floodUserTries, slowest)
 			if peak > mostOfStreams {
 				t.Errorf("the server needs %d MiB, want %d at most", peak/mib, mostOfStreams/mib)
 			}
-			all.Wait()
 		})
 	}
 }
@@ -130,8 +134,8 @@ func startMeasuredTLS(t *testing.T, binary string) (*measured, *x509.CertPool) {
 }
 
 // send opens a connection with as many streams as the server permits, and another one whenever the
-// server ends one. It returns when the server closes the connection, or at stop.
-func (of flood) send(address string, roots *x509.CertPool, stop <-chan struct{}) {
+// server ends one, and counts them. It returns when the server closes the connection, or at stop.
+func (of flood) send(address string, roots *x509.CertPool, stop <-chan struct{}, sent *atomic.Int64) {
 	dialer := &tls.Dialer{
 		NetDialer: &net.Dialer{Timeout: time.Minute},
 		Config: &tls.Config{
@@ -166,6 +170,7 @@ func (of flood) send(address string, roots *x509.CertPool, stop <-chan struct{})
 		if of.open(framer, id) != nil {
 			return
 		}
+		sent.Add(1)
 	}
 	for {
 		frame, err := framer.ReadFrame()
@@ -181,6 +186,7 @@ func (of flood) send(address string, roots *x509.CertPool, stop <-chan struct{})
 			<-pace.C
 			err = of.open(framer, id)
 			id += 2
+			sent.Add(1)
 		}
 		if err != nil {
 			return
