@@ -74,13 +74,8 @@ func (m *model) lookAtFaults() tea.Cmd {
 			if edited {
 				title = "Edit again"
 			}
-			ways = append(
-				ways,
-				plan.Repair{
-					ID: editWay, Title: title,
-					Text: "a copy of it in your editor; it is looked at again afterwards",
-				},
-			)
+			ways = append(ways,
+				plan.Repair{ID: editWay, Title: title, Text: "a copy of it in your editor; it is looked at again afterwards"})
 		}
 		if edited {
 			ways = append(ways, plan.Repair{ID: discardWay, Title: "Discard the edits", Text: "back to the file as it is"})

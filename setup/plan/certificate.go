@@ -34,9 +34,7 @@ func (b *builder) certificates() (leaf *x509.Certificate, trust []byte, err erro
 	if err != nil {
 		return nil, nil, err
 	}
-	options := certgen.LeafOptions{
-		Names: names, Subject: subject, KeyType: a.KeyType, Days: a.LifetimeDays(), Now: b.now,
-	}
+	options := certgen.LeafOptions{Names: names, Subject: subject, KeyType: a.KeyType, Days: a.LifetimeDays(), Now: b.now}
 	old := b.oldLeaf()
 	if old != nil && old.Pair != nil && !a.NewKey && old.Info.KeyType == string(a.KeyType) {
 		options.Key = old.Pair.Key

@@ -91,9 +91,9 @@ func byRole(a *question.Answers, role setup.Role) []string {
 
 // configEdits returns the differences between the current configuration and the answers, key by
 // key. It does not touch settings that agree, even if they are implicit.
-func configEdits(in *installation.Installed, a *question.Answers, admins, writers []string) (edits []config.Edit,
-	restart []string,
-) {
+func configEdits(
+	in *installation.Installed, a *question.Answers, admins, writers []string,
+) (edits []config.Edit, restart []string) {
 	c := in.Config
 	set := func(differs bool, key string, value any) {
 		if differs {

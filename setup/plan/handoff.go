@@ -232,10 +232,7 @@ func (c Card) commands(mode setup.TLSMode) []Command {
 	commands := []Command{
 		{"curl", fmt.Sprintf("curl%s -u %s %s", curl, user, setup.Shell(base.String()))},
 		{"oras", fmt.Sprintf("oras login%s -u %s %s", oras, user, setup.Shell(c.Local))},
-		{
-			"push",
-			fmt.Sprintf("echo hello > hello.txt && oras push%s %s hello.txt", oras, setup.Shell(c.Local+"/hello:1")),
-		},
+		{"push", fmt.Sprintf("echo hello > hello.txt && oras push%s %s hello.txt", oras, setup.Shell(c.Local+"/hello:1"))},
 	}
 	docker := Command{"docker", fmt.Sprintf("%sdocker login -u %s %s", trust, user, setup.Shell(c.Local))}
 	if addr, err := netip.ParseAddr(strings.Trim(host, "[]")); mode == setup.Off && host != "localhost" &&

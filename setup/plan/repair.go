@@ -71,13 +71,8 @@ func Repairs(ctx context.Context, m *machine.Machine, in *installation.Installed
 		})
 	}
 	if kept := goodConfig(in); kept != nil && !bytes.Equal(kept.data, data) {
-		ways = append(
-			ways,
-			Repair{
-				ID: "backup", Title: "Take the backup", Text: kept.what, Data: kept.data,
-				Steps: []string{kept.what},
-			},
-		)
+		ways = append(ways,
+			Repair{ID: "backup", Title: "Take the backup", Text: kept.what, Data: kept.data, Steps: []string{kept.what}})
 	}
 	if fresh := fromGlimpse(ctx, in, m, data); fresh != nil {
 		ways = append(ways, Repair{
@@ -142,10 +137,8 @@ func fromGlimpse(ctx context.Context, in *installation.Installed, m *machine.Mac
 	}
 	seen := *in
 	seen.ConfigData, seen.Problem, seen.Users = data, nil, nil
-	seen.Config = config.Glimpse(config.Source{
-		Path: in.Path(installation.ConfigFile),
-		Data: readable(in.Path(installation.ConfigFile), data),
-	})
+	seen.Config = config.Glimpse(config.Source{Path: in.Path(installation.ConfigFile),
+		Data: readable(in.Path(installation.ConfigFile), data)})
 	if tls := &seen.Config.HTTP.TLS; in.Manifest != nil && tls.Certificate == "" && !tls.LetsEncrypt.Enabled() {
 		switch setup.TLSMode(in.Manifest.Settings["tls"]) { // an unreadable line does not prove that TLS was off
 		case setup.PrivateCA, setup.SelfSigned:

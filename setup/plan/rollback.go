@@ -56,9 +56,8 @@ func Rollback(ctx context.Context, in *installation.Installed) (*Plan, error) {
 
 // removeIfEmpty plans to remove a directory, which stays if other files are in it.
 func (b *builder) removeIfEmpty(path string, mode fs.FileMode) {
-	b.plan.Changes = append(b.plan.Changes, Change{
-		Path: path, Kind: setup.Remove, Mode: mode, UID: -1, GID: -1, Meaning: []string{"removed if empty"},
-	})
+	b.plan.Changes = append(b.plan.Changes,
+		Change{Path: path, Kind: setup.Remove, Mode: mode, UID: -1, GID: -1, Meaning: []string{"removed if empty"}})
 }
 
 // restore plans to reverse one step.

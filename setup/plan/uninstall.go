@@ -34,12 +34,8 @@ func Uninstall(ctx context.Context, in *installation.Installed) (*Plan, error) {
 	}
 	b.plan.Now = b.now
 	if in.Manifest == nil {
-		return nil, finding.NewError(
-			setup.Refuse(
-				setup.CodeNoManifest, "setup wrote nothing in "+in.Dir+", or its list of files is gone",
-				"remove what you do not want by hand",
-			),
-		)
+		return nil, finding.NewError(setup.Refuse(setup.CodeNoManifest,
+			"setup wrote nothing in "+in.Dir+", or its list of files is gone", "remove what you do not want by hand"))
 	}
 	dirs := map[string]bool{}
 	for _, row := range in.Manifest.Files {
@@ -86,13 +82,8 @@ func (b *builder) takeAway(row installation.ManifestFileRow) {
 		return
 	}
 	keep := func(why string) {
-		b.plan.Changes = append(
-			b.plan.Changes,
-			Change{
-				Path: path, Kind: setup.Keep, Mode: info.Mode(), UID: -1, GID: -1, Secret: true,
-				Meaning: []string{why},
-			},
-		)
+		b.plan.Changes = append(b.plan.Changes,
+			Change{Path: path, Kind: setup.Keep, Mode: info.Mode(), UID: -1, GID: -1, Secret: true, Meaning: []string{why}})
 	}
 	switch {
 	case err != nil:
@@ -142,10 +133,8 @@ func Remainders(c *config.Config) (list []Remainder) {
 	inBucket := c.Storage.Driver == config.S3
 	at := func(parts ...string) string {
 		engine := cmp.Or(s3.RegionEndpoint, "AWS, "+s3.Region)
-		return fmt.Sprintf(
-			"bucket %s (%s), %s", s3.Bucket, engine,
-			strings.TrimPrefix(path.Join(append([]string{s3.RootDirectory}, parts...)...), "/")+"/",
-		)
+		return fmt.Sprintf("bucket %s (%s), %s", s3.Bucket, engine,
+			strings.TrimPrefix(path.Join(append([]string{s3.RootDirectory}, parts...)...), "/")+"/")
 	}
 	if inBucket {
 		list = append(
