@@ -3,6 +3,7 @@ package answer
 import (
 	"io"
 
+	"packhouse/setup/question"
 	"packhouse/trust"
 )
 
@@ -32,3 +33,23 @@ type Document struct {
 
 // readInput reads a file given by a flag.
 func readInput(name string) ([]byte, error) { return trust.ReadInput(name, trust.MaxInput) }
+
+// Origin is the source of an answer.
+type Origin string
+
+// Origins, the highest precedence first.
+const (
+	FromFlag         Origin = "flag"
+	FromEnvironment  Origin = "environment"
+	FromAnswersFile  Origin = "answers file"
+	FromInstallation Origin = "existing installation"
+	FromDetection    Origin = "detected"
+	FromDefault      Origin = "default"
+	FromTyping       Origin = "typed"
+)
+
+// Resolved holds an answer to every question, with its origin.
+type Resolved struct {
+	Answers question.Answers
+	Origins map[string]Origin // by [question.Question.ID]
+}

@@ -14,6 +14,7 @@ import (
 
 	"packhouse/finding"
 	"packhouse/setup"
+	"packhouse/setup/installation"
 	"packhouse/setup/machine"
 )
 
@@ -181,4 +182,14 @@ func logLevelQuestion() *Question {
 		),
 		Answer: func(a *Answers) *string { return &a.LogLevel },
 	}
+}
+
+// listensAt reports whether the configuration uses the port of an address.
+func listensAt(in *installation.Installed, addr string) bool {
+	if in == nil || in.Config == nil {
+		return false
+	}
+	_, ours, err := net.SplitHostPort(in.Config.HTTP.Addr)
+	_, asked, err2 := net.SplitHostPort(addr)
+	return err == nil && err2 == nil && ours == asked
 }
