@@ -53,6 +53,12 @@ type Subject struct {
 	Column   int    // 1-based; 0: the whole line
 }
 
+// About returns f with the question and the flag that it is about; empty: none.
+func (f Finding) About(question, flag string) Finding {
+	f.Question, f.Flag = question, flag
+	return f
+}
+
 // String returns one line: the flag, the problem, and after a semicolon the remedy.
 func (f Finding) String() string {
 	if f.Flag != "" {

@@ -20,7 +20,7 @@ type Input struct {
 	Program       string    // command name of this program, for printed commands; empty: packhouse
 	Edits         []Edit    // applied after all other answers
 	Quick         bool      // skip probes: a wizard runs them step by step
-	// ReadFile reads password files. Nil: readInput.
+	// ReadFile reads password files. Nil: [trust.ReadInput].
 	ReadFile func(name string) ([]byte, error)
 }
 
@@ -31,8 +31,13 @@ type Document struct {
 	Lines  map[string]int // 1-based line of each key
 }
 
-// readInput reads a file given by a flag.
-func readInput(name string) ([]byte, error) { return trust.ReadInput(name, trust.MaxInput) }
+// read reads a file given by a flag.
+func (r *resolver) read(name string) ([]byte, error) {
+	if r.input.ReadFile != nil {
+		return r.input.ReadFile(name)
+	}
+	return trust.ReadInput(name, trust.MaxInput)
+}
 
 // Origin is the source of an answer.
 type Origin string

@@ -123,13 +123,12 @@ func (r *resolver) all(flag string) (texts []string, origin Origin) {
 }
 
 func (r *resolver) refuse(id, flag, code, what, remedy string) {
-	r.findings = append(
-		r.findings,
-		finding.Finding{
-			Subject: finding.Subject{Question: id, Flag: flag}, Severity: finding.Refused, Code: code,
-			What: what, Remedy: remedy,
-		},
-	)
+	r.report(setup.Refuse(code, what, remedy), id, flag)
+}
+
+// report adds a finding about a question and a flag; empty: about none.
+func (r *resolver) report(f finding.Finding, id, flag string) {
+	r.findings = append(r.findings, f.About(id, flag))
 }
 
 func (r *resolver) directory() {
@@ -372,16 +371,13 @@ func (r *resolver) existing() {
 	if !r.answers.NewCA {
 		for _, p := range in.AuthorityProblems(r.machine.Time()) {
 			f := setup.Warn(p.Code, p.What, p.Remedy)
-			f.Flag, f.Question = "--new-ca", "tls"
-			r.findings = append(r.findings, f)
+			r.report(f, "tls", "--new-ca")
 		}
 	}
 	if in.Cert != nil && in.Cert.CloseEnd && question.Made(&r.answers) && !r.answers.RotateCert {
 		days := spelling.Count(in.Cert.Info.DaysLeft(r.machine.Time()), "day")
 		f := setup.Warn(setup.CodeCloseEnd, fmt.Sprintf("the certificate has %s left", days), "renew it")
-		f.Flag = "--rotate-cert"
-		f.Question = "tls"
-		r.findings = append(r.findings, f)
+		r.report(f, "tls", "--rotate-cert")
 	}
 }
 
@@ -396,14 +392,12 @@ func (r *resolver) userFaults() {
 		if p.Severity == finding.Warning {
 			f.Severity = finding.Note
 		}
-		f.Question = "users"
-		r.findings = append(r.findings, f)
+		r.report(f, "users", "")
 	}
 	if more := len(faults) - mostFaults; more > 0 {
 		f := setup.Warn(faults[mostFaults].Code, fmt.Sprintf("%d more lines of it cannot be used, or not everywhere", more),
 			"packhouse config verify lists them")
-		f.Question = "users"
-		r.findings = append(r.findings, f)
+		r.report(f, "users", "")
 	}
 }
 
@@ -423,11 +417,10 @@ func (r *resolver) idle() {
 				continue
 			}
 			f := setup.Warn(setup.CodeConflict, "changes nothing here", "it belongs to "+q.Belongs)
-			f.Question, f.Flag = q.ID, "--"+flag.Name
 			if q.ID == "cert" || q.ID == "key" { // a certificate that would not be used is probably a mistake
 				f.Severity = finding.Refused
 			}
-			r.findings = append(r.findings, f)
+			r.report(f, q.ID, "--"+flag.Name)
 		}
 	}
 }

@@ -37,11 +37,7 @@ func (r *resolver) secretKey() {
 	if !ok {
 		return
 	}
-	read := r.input.ReadFile
-	if read == nil {
-		read = readInput
-	}
-	data, err := read(path)
+	data, err := r.read(path)
 	key := strings.TrimSpace(string(data))
 	if err == nil && (key == "" || strings.ContainsAny(key, "\r\n")) {
 		err = errSecretLines

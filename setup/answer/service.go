@@ -6,7 +6,6 @@ import (
 
 	"packhouse/setup"
 	"packhouse/setup/machine"
-	"packhouse/setup/question"
 )
 
 // defaultService chooses systemd if it runs the machine and the installation is new and in the
@@ -15,13 +14,12 @@ import (
 // otherwise not possible, the findings state why.
 func (r *resolver) defaultService() {
 	a, m, in := &r.answers, r.machine, r.installed
-	if !m.Systemd() || m.UID != 0 || in.Config != nil || a.Dir != m.ConfigDir || r.serves() {
+	if !m.Systemd() || m.UID != 0 || in.Config != nil || a.Dir != m.ConfigDir || r.answers.Serve {
 		return
 	}
 	instead := func(why, remedy string) {
-		f := setup.Warn(setup.CodeService, "systemd will not run the server: "+why, remedy+"; or say --service none")
-		f.Question, f.Flag = "service", "--service"
-		r.findings = append(r.findings, f)
+		r.report(setup.Warn(setup.CodeService, "systemd will not run the server: "+why, remedy+"; or say --service none"),
+			"service", "--service")
 	}
 	if _, err := m.Host.ReadFile(setup.UnitFile); !errors.Is(err, fs.ErrNotExist) && !in.Lists(setup.UnitFile) {
 		instead(setup.UnitFile+" is there already, and is not this installation's", "move it away")
@@ -46,13 +44,6 @@ func (r *resolver) defaultService() {
 	a.Service, r.origins["service"] = setup.Systemd, FromDetection
 }
 
-// serves reports whether this process continues as the server.
-func (r *resolver) serves() bool {
-	text, _, _ := r.given("serve")
-	serve, _ := question.ParseBool(text)
-	return serve
-}
-
 // whoServes decides what starts the server, once all answers that matter are known.
 func (r *resolver) whoServes() {
 	_, _, asked := r.given("service")
@@ -60,7 +51,7 @@ func (r *resolver) whoServes() {
 		r.defaultService()
 	}
 	switch {
-	case r.answers.Service != setup.Systemd || !r.serves():
+	case r.answers.Service != setup.Systemd || !r.answers.Serve:
 	case asked:
 		r.refuse("service", "--serve", setup.CodeConflict,
 			"--serve keeps the server in this process, and --service systemd gives it to systemd", "leave out one of them")

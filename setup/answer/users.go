@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strings"
 
-	"packhouse/finding"
 	"packhouse/setup"
 	"packhouse/setup/question"
 )
@@ -86,10 +85,6 @@ func (r *resolver) password(user, flag string, password setup.Secret, source str
 }
 
 func (r *resolver) passwordFiles(entries []string) {
-	read := r.input.ReadFile
-	if read == nil {
-		read = readInput
-	}
 	for _, entry := range entries {
 		// Do not print the entry: it may contain a password.
 		user, path, ok := strings.Cut(entry, "=")
@@ -98,7 +93,7 @@ func (r *resolver) passwordFiles(entries []string) {
 				"write it as --password-file admin=/path/to/file")
 			continue
 		}
-		data, err := read(path)
+		data, err := r.read(path)
 		if err != nil {
 			what := "the file with a password cannot be read: " + err.Error()
 			r.refuse("users", "--password-file", setup.CodeUnread, what, setup.FixUnread(err))
@@ -118,12 +113,8 @@ func (r *resolver) passwordVariables(variables map[string]setup.Secret) {
 		users := sharers[v]
 		switch {
 		case len(users) == 0:
-			r.findings = append(r.findings, finding.Finding{
-				Subject: finding.Subject{
-					Question: "users",
-				}, Severity: finding.Warning, Code: setup.CodeNobody, What: fmt.Sprintf("%s belongs to none of the users",
-					v), Remedy: "check the name: ci-bot has " + PasswordVariable("ci-bot"),
-			})
+			r.report(setup.Warn(setup.CodeNobody, v+" belongs to none of the users",
+				"check the name: ci-bot has "+PasswordVariable("ci-bot")), "users", "")
 		case len(users) > 1:
 			r.refuse("users", "--password-file", setup.CodeShared, fmt.Sprintf("users %s would share the variable %s",
 				strings.Join(users, " and "), v), "give their passwords in files, with --password-file")

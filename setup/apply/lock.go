@@ -139,9 +139,6 @@ func busy(dir string) error {
 	if by != "" {
 		by = " (" + by + ")"
 	}
-	return &finding.Error{Findings: []finding.Finding{{
-		Subject: finding.Subject{
-			Question: "dir", Flag: "--dir",
-		}, Severity: finding.Refused, Code: setup.CodeBusy, What: "another command" + by + " is changing " + dir, Remedy: "wait until it has finished, then try again",
-	}}}
+	return finding.NewError(setup.Refuse(setup.CodeBusy, "another command"+by+" is changing "+dir,
+		"wait until it has finished, then try again").About("dir", "--dir"))
 }

@@ -59,11 +59,8 @@ func (in *Installed) loadConfig() error {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil
 	case errors.Is(err, syscall.ENOTDIR):
-		return &finding.Error{Findings: []finding.Finding{{
-			Subject: finding.Subject{
-				Question: "dir", Flag: "--dir",
-			}, Severity: finding.Refused, Code: setup.CodeDir, What: fileAbove(in.Dir) + " is a file, and has to be a directory", Remedy: "choose another directory with --dir",
-		}}}
+		return finding.NewError(setup.Refuse(setup.CodeDir, fileAbove(in.Dir)+" is a file, and has to be a directory",
+			"choose another directory with --dir").About("dir", "--dir"))
 	case errors.Is(err, syscall.EISDIR):
 		command := writeAgain
 		answers := in.Path(AnswersFile)

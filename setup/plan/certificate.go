@@ -116,8 +116,7 @@ func (b *builder) authority(names certgen.Names) (ca *certgen.Pair, bundle []byt
 		if err != nil {
 			f := setup.Refuse(setup.CodeCAKey, "a new certificate is due, and the CA cannot sign it: "+err.Error(),
 				"bring ca.key back, say with --ca-key where it is, or make a new CA with --new-ca")
-			f.Question, f.Flag = "tls", "--new-ca"
-			return nil, nil, finding.NewError(f)
+			return nil, nil, finding.NewError(f.About("tls", "--new-ca"))
 		}
 		b.keepSecret(installation.CAKeyFile)
 		if a.DropOldCA && len(in.CA.Chain) > 1 {

@@ -137,8 +137,10 @@ func fromGlimpse(ctx context.Context, in *installation.Installed, m *machine.Mac
 	}
 	seen := *in
 	seen.ConfigData, seen.Problem, seen.Users = data, nil, nil
-	seen.Config = config.Glimpse(config.Source{Path: in.Path(installation.ConfigFile),
-		Data: readable(in.Path(installation.ConfigFile), data)})
+	seen.Config = config.Glimpse(config.Source{
+		Path: in.Path(installation.ConfigFile),
+		Data: readable(in.Path(installation.ConfigFile), data),
+	})
 	if tls := &seen.Config.HTTP.TLS; in.Manifest != nil && tls.Certificate == "" && !tls.LetsEncrypt.Enabled() {
 		switch setup.TLSMode(in.Manifest.Settings["tls"]) { // an unreadable line does not prove that TLS was off
 		case setup.PrivateCA, setup.SelfSigned:

@@ -33,8 +33,7 @@ func Rollback(ctx context.Context, in *installation.Installed) (*Plan, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read backup: %w", installation.AsFindingFor(err, "packhouse rollback --yes"))
 	}
-	b := &builder{installed: in, readings: in.Readings, dir: in.Dir, now: time.Now(), plan: &Plan{Dir: in.Dir, Installed: in, Unit: in.Unit}}
-	b.plan.Now = b.now
+	b := restoring(in)
 	for _, s := range slices.Backward(record.Steps) {
 		if err := ctx.Err(); err != nil {
 			return nil, err
@@ -52,6 +51,15 @@ func Rollback(ctx context.Context, in *installation.Installed) (*Plan, error) {
 		}
 	}
 	return b.plan, nil
+}
+
+// restoring returns a builder for a plan that does not depend on answers.
+func restoring(in *installation.Installed) *builder {
+	now := time.Now()
+	return &builder{
+		installed: in, readings: in.Readings, dir: in.Dir, now: now,
+		plan: &Plan{Dir: in.Dir, Installed: in, Unit: in.Unit, Now: now},
+	}
 }
 
 // removeIfEmpty plans to remove a directory, which stays if other files are in it.

@@ -91,9 +91,8 @@ func (b *builder) service() error {
 		return nil
 	}
 	if _, err := os.Lstat(unit); err == nil && !b.installed.Lists(unit) {
-		return &finding.Error{Findings: []finding.Finding{{
-			Subject: finding.Subject{Question: "service", Flag: "--service"}, Severity: finding.Refused, Code: setup.CodeService, What: unit + " is there already, and is not this installation's", Remedy: "move it away, or let systemd run the server by a unit of your own",
-		}}}
+		return finding.NewError(setup.Refuse(setup.CodeService, unit+" is there already, and is not this installation's",
+			"move it away, or let systemd run the server by a unit of your own").About("service", "--service"))
 	}
 	a, err := machine.FindAccount(b.answers.RunAs)
 	if err != nil {

@@ -12,7 +12,6 @@ import (
 	"slices"
 	"strings"
 	"syscall"
-	"time"
 
 	"packhouse/finding"
 	"packhouse/server/config"
@@ -25,14 +24,7 @@ import (
 // with the content that setup wrote; files that people added or changed are kept, and their Meaning
 // states why. The plan never includes the content of the registry: see [installation.StoreTrees].
 func Uninstall(ctx context.Context, in *installation.Installed) (*Plan, error) {
-	b := &builder{
-		installed: in,
-		readings:  in.Readings,
-		dir:       in.Dir,
-		now:       time.Now(),
-		plan:      &Plan{Dir: in.Dir, Installed: in, Unit: in.Unit},
-	}
-	b.plan.Now = b.now
+	b := restoring(in)
 	if in.Manifest == nil {
 		return nil, finding.NewError(setup.Refuse(setup.CodeNoManifest,
 			"setup wrote nothing in "+in.Dir+", or its list of files is gone", "remove what you do not want by hand"))
@@ -137,26 +129,19 @@ func Remainders(c *config.Config) (list []Remainder) {
 			strings.TrimPrefix(path.Join(append([]string{s3.RootDirectory}, parts...)...), "/")+"/")
 	}
 	if inBucket {
-		list = append(
-			list,
+		list = append(list,
 			Remainder{
-				at("docker", "registry", "v2"),
-				"packs and images",
+				at("docker", "registry", "v2"), "packs and images",
 				"remove them with the tools of the S3 service once no other server uses them",
 			},
-			Remainder{at(setup.OwnName, "v1"), "what this program keeps beside them", "likewise"},
-		)
+			Remainder{at(setup.OwnName, "v1"), "what this program keeps beside them", "likewise"})
 	}
 	if dir := c.CertificateDirectory(); l.Enabled() && dir != "" && (inBucket || l.StorageFolder() == "") {
 		if _, err := os.Lstat(dir); err == nil {
-			list = append(
-				list,
-				Remainder{
-					dir,
-					keys,
-					"remove it, unless this machine is to serve the same name again soon: directories limit how often they sign",
-				},
-			)
+			list = append(list, Remainder{
+				dir, keys,
+				"remove it, unless this machine is to serve the same name again soon: directories limit how often they sign",
+			})
 		}
 	} else if l.Enabled() && inBucket {
 		list = append(list, Remainder{at(setup.OwnName, "v1", "records", l.StorageFolder()), keys, "remove them with the tools of the S3 service once no other server uses them; anyone who can read the bucket has the keys"})

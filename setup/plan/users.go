@@ -25,8 +25,7 @@ func (b *builder) users() error {
 	file, problems := htpasswd.Parse(before)
 	for _, p := range problems {
 		f := setup.Warn(p.Code, fmt.Sprintf("%s, %s", installation.Rel(b.dir, path), htpasswd.InLine(p)), "")
-		f.Question = "users"
-		b.plan.Findings = append(b.plan.Findings, f)
+		b.plan.Findings = append(b.plan.Findings, f.About("users", ""))
 	}
 	var meaning, roles []string
 	changed := map[string]bool{}

@@ -294,16 +294,13 @@ func eabKeyIDQuestion() *Question {
 func eabKeyQuestion() *Question {
 	return &Question{
 		ID: "acme-eab-key", Step: "tls", Title: "Key of the account", Kind: Path,
-		Belongs: "--acme-eab-kid",
+		Belongs: "--acme-eab-kid", Missing: "the file with the HMAC key of the account is missing", Give: "give its path",
 		Flags: []Flag{textFlag("acme-eab-key-file", "FILE",
 			"file with the HMAC key of the external account that the ACME directory requires, base64url")},
 		Asked: func(a *Answers) bool { return Ordered(a) && a.EABKeyID != "" },
 		Ask:   "Which file holds the HMAC key of that account?",
 		Help:  "A file with the key in one line, base64url, as the CA gave it to you. The server reads it in place when it opens its account, so it must stay, mode 0600.",
 		Validate: func(_ context.Context, _ *machine.Machine, a *Answers) []finding.Finding {
-			if a.EABKeyFile == "" {
-				return refused(setup.CodeMissing, "the file with the HMAC key of the account is missing", "give its path")
-			}
 			findings, regular := probeSecretFile(a.EABKeyFile, "the key of the account")
 			if !regular {
 				return findings

@@ -26,8 +26,7 @@ func judgeCAKey(a *Answers) []finding.Finding {
 		return nil
 	}
 	found := func(f finding.Finding) []finding.Finding {
-		f.Flag = "--ca-key"
-		return []finding.Finding{f}
+		return []finding.Finding{f.About("", "--ca-key")}
 	}
 	const leaveOut = "leave out --ca-key"
 	cert := filepath.Join(a.Dir, filepath.FromSlash(installation.CACertFile))
@@ -219,8 +218,7 @@ func outsideCA(a *Answers) []finding.Finding {
 	f := setup.Refuse(setup.CodeCALimits, fmt.Sprintf("the CA may not sign a certificate for %s: it is limited to %s",
 		strings.Join(outside, ", "), strings.Join(permitted.Strings(), ", ")),
 		"leave the name out, or add --new-ca, and have every client trust the new ca.crt")
-	f.Question, f.Flag = "san", "--san"
-	return []finding.Finding{f}
+	return []finding.Finding{f.About("san", "--san")}
 }
 
 // CALimits returns the limits of a new CA: those of the answers, plus the certificate's names and

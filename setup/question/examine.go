@@ -51,15 +51,7 @@ const (
 // examineDir reports whether setup can write the installation's files.
 func examineDir(m *machine.Machine, a *Answers) []finding.Finding {
 	refuse := func(what, remedy string) []finding.Finding {
-		return []finding.Finding{
-			{
-				Subject:  finding.Subject{Question: "dir", Flag: "--dir"},
-				Severity: finding.Refused,
-				Code:     setup.CodeDir,
-				What:     what,
-				Remedy:   remedy,
-			},
-		}
+		return []finding.Finding{setup.Refuse(setup.CodeDir, what, remedy).About("dir", "--dir")}
 	}
 	err := m.Host.Writable(a.Dir)
 	switch {
@@ -154,14 +146,10 @@ func Glance(ctx context.Context, m *machine.Machine, questionID string, a *Answe
 		return nil // Probe reports the error
 	}
 	room := installation.StorageState{Free: fs.Free, Total: fs.Total}.Space()
-	if !fs.Root {
-		return []finding.Finding{{
-			Subject: finding.Subject{Question: questionID}, Severity: finding.Note,
-			Code: setup.CodeSpace, What: room,
-		}}
+	f := setup.Remark(setup.CodeSpace, room, "")
+	if fs.Root {
+		f = setup.Remark(setup.CodeRoot, room+", on the root disk",
+			"a disk of its own keeps the one from filling up the other")
 	}
-	return []finding.Finding{{
-		Subject: finding.Subject{Question: questionID}, Severity: finding.Note, Code: setup.CodeRoot,
-		What: room + ", on the root disk", Remedy: "a disk of its own keeps the one from filling up the other",
-	}}
+	return []finding.Finding{f.About(questionID, "")}
 }

@@ -27,6 +27,16 @@ func noted(code, what, remedy string) []finding.Finding {
 	return []finding.Finding{setup.Remark(code, what, remedy)}
 }
 
+// onlyWarned turns refusals into warnings.
+func onlyWarned(findings []finding.Finding) []finding.Finding {
+	for i := range findings {
+		if findings[i].Severity == finding.Refused {
+			findings[i].Severity = finding.Warning
+		}
+	}
+	return findings
+}
+
 // ByFlag refers to the question that a flag answers: scripts read the flag, the wizard shows the
 // title of the question.
 func ByFlag(flag string) finding.Ref {

@@ -43,11 +43,7 @@ func unlessInUse(probe Check) Check {
 		findings := probe(ctx, m, a)
 		if in := a.Existing; in != nil && in.Config != nil && in.Config.HTTP.TLS.Certificate == a.CertFile &&
 			in.Config.HTTP.TLS.Key == a.KeyFile {
-			for i := range findings {
-				if findings[i].Severity == finding.Refused {
-					findings[i].Severity = finding.Warning
-				}
-			}
+			return onlyWarned(findings)
 		}
 		return findings
 	}

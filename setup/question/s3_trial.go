@@ -147,11 +147,7 @@ func probeBucket(ctx context.Context, m *machine.Machine, a *Answers) []finding.
 		return refused(CodeS3Stopped, "the bucket was not tried to the end", "try it again, or leave it out with --offline")
 	}
 	if old := a.InstalledS3(); old != nil && *old == cfg {
-		for i := range findings { // a bucket in use must not block other changes, such as renewing a certificate
-			if findings[i].Severity == finding.Refused {
-				findings[i].Severity = finding.Warning
-			}
-		}
+		return onlyWarned(findings) // a bucket in use must not block other changes, such as renewing a certificate
 	}
 	return findings
 }

@@ -73,22 +73,19 @@ func judgeCA(a *Answers, now time.Time) []finding.Finding {
 	if now.After(ca.NotAfter) {
 		p := certgen.CheckCA(ca, nil, now)[0]
 		f := setup.Refuse(p.Code, "a new certificate is due, and the CA cannot sign it: "+p.What, p.Remedy)
-		f.Flag = "--new-ca"
-		return []finding.Finding{f}
+		return []finding.Finding{f.About("", "--new-ca")}
 	}
 	if _, err := SigningCA(a, a.Existing); err != nil {
 		return refused(setup.CodeCAKey, "a new certificate is due, and the CA cannot sign it: "+err.Error(),
 			"bring ca.key back, say with --ca-key where it is, or make a new CA with --new-ca")
 	}
-	var findings []finding.Finding
 	if end := now.AddDate(0, 0, a.LifetimeDays()); ca.NotAfter.Before(end.Add(-certgen.Backdate)) {
 		f := setup.Warn(setup.CodeShortLife, fmt.Sprintf("the new certificate ends on %s, not on %s: its CA ends then",
 			installation.Day(ca.NotAfter), installation.Day(end)),
 			"packhouse cert rotate --new-ca creates another CA; give its ca.crt to every client")
-		f.Flag = "--new-ca"
-		findings = append(findings, f)
+		return []finding.Finding{f.About("", "--new-ca")}
 	}
-	return findings
+	return nil
 }
 
 func insecureQuestion() *Question {
