@@ -7,10 +7,12 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 
 	"packhouse/cmd/packhouse/cli"
+	"packhouse/setup"
 	"packhouse/setup/apply"
 	"packhouse/setup/installation"
 )
@@ -47,7 +49,7 @@ func TestCommandsTogether(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if !hasUser(in, added) || hasUser(in, "bob") != (round%2 == 1) {
+		if !slices.ContainsFunc(in.Users, func(u setup.User) bool { return u.Name == added }) || slices.ContainsFunc(in.Users, func(u setup.User) bool { return u.Name == "bob" }) != (round%2 == 1) {
 			t.Errorf("after %v the users are %v", lines, in.Users)
 		}
 	}
