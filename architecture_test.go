@@ -32,6 +32,13 @@ var mayImport = map[string][]string{
 		"cmd/packhouse/certcmd", "cmd/packhouse/deployment", "cmd/packhouse/cli", "setup/...", "tui/...", "server",
 		"server/admin", groundFloor,
 	},
+	"cmd/packhouse/usercmd": {
+		"cmd/packhouse/deployment", "cmd/packhouse/cli", "setup/...", "tui/echo", groundFloor,
+	},
+	"cmd/packhouse/storecmd": {"cmd/packhouse/deployment", "cmd/packhouse/cli", "setup/...", "server/...", groundFloor},
+	"cmd/packhouse/configcmd": {
+		"cmd/packhouse/deployment", "cmd/packhouse/cli", "setup/...", "server/...", groundFloor,
+	},
 	"cmd/packhouse/certcmd": {
 		"cmd/packhouse/clienttrust", "cmd/packhouse/deployment", "cmd/packhouse/cli", "setup/...", "server/acme",
 		"server/admin", groundFloor,

@@ -8,8 +8,11 @@ import (
 
 	"packhouse/cmd/packhouse/certcmd"
 	"packhouse/cmd/packhouse/cli"
+	"packhouse/cmd/packhouse/configcmd"
 	"packhouse/cmd/packhouse/packcmd"
 	"packhouse/cmd/packhouse/setupcmd"
+	"packhouse/cmd/packhouse/storecmd"
+	"packhouse/cmd/packhouse/usercmd"
 )
 
 // newRoot returns the root command.
@@ -34,10 +37,10 @@ does the same through flags, and packhouse serve runs the server.`,
 		setupcmd.New(a),
 		newServe(a),
 		newCheck(a),
-		newUser(a),
+		usercmd.New(a),
 		certcmd.New(a),
-		newConfig(a),
-		newStore(a),
+		configcmd.New(a),
+		storecmd.New(a),
 		packcmd.New(a),
 		packcmd.NewRegistry(a),
 		newStatus(a),

@@ -49,7 +49,10 @@ func TestCommandsTogether(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if !slices.ContainsFunc(in.Users, func(u setup.User) bool { return u.Name == added }) || slices.ContainsFunc(in.Users, func(u setup.User) bool { return u.Name == "bob" }) != (round%2 == 1) {
+		has := func(name string) bool {
+			return slices.ContainsFunc(in.Users, func(u setup.User) bool { return u.Name == name })
+		}
+		if !has(added) || has("bob") != (round%2 == 1) {
 			t.Errorf("after %v the users are %v", lines, in.Users)
 		}
 	}

@@ -53,7 +53,7 @@ func TestConcluded(t *testing.T) {
 			}
 			a := &cli.App{Stdin: os.Stdin, Stdout: io.Discard, Stderr: io.Discard, Now: time.Now}
 			err := (&Run{App: a, o: o}).newAsked().concluded(tc.outcome, tc.err)
-			if code := codeOf(t, a, err); code != tc.code {
+			if code := codeOf(t, err); code != tc.code {
 				t.Errorf("exit code %d, want %d: %v", code, tc.code, err)
 			}
 			if tc.err != nil && !errors.Is(err, tc.err) {
@@ -67,7 +67,7 @@ func TestConcluded(t *testing.T) {
 }
 
 // codeOf returns the exit code of a command that ends with err.
-func codeOf(t *testing.T, a *cli.App, err error) int {
+func codeOf(t *testing.T, err error) int {
 	t.Helper()
 	if err == nil {
 		return cli.ExitOK

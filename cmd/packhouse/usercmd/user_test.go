@@ -1,4 +1,4 @@
-package main
+package usercmd
 
 import (
 	"encoding/json"

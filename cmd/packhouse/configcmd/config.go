@@ -1,4 +1,5 @@
-package main
+// Package configcmd has the commands below "packhouse config".
+package configcmd
 
 import (
 	"context"
@@ -18,8 +19,8 @@ import (
 	"packhouse/setup/installation"
 )
 
-// newConfig returns the commands for configurations.
-func newConfig(a *cli.App) *cobra.Command {
+// New returns the commands for configurations.
+func New(a *cli.App) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "config",
 		Short: "Verify, show and describe the configuration of the server",

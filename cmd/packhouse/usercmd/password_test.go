@@ -1,6 +1,6 @@
 //go:build linux
 
-package main
+package usercmd
 
 import (
 	"bytes"
@@ -14,7 +14,7 @@ import (
 	"packhouse/setup"
 )
 
-// TestPromptIsQuiet answers every prompt for a password the moment it is written: by then nothing that is typed is shown.
+// TestPromptIsQuiet verifies that the echo is off before a prompt for a password is written.
 func TestPromptIsQuiet(t *testing.T) {
 	for name, ask := range map[string]func(*cli.App) (setup.Secret, error){
 		"once":  func(a *cli.App) (setup.Secret, error) { return cli.ReadPassword(a, "password of admin: ") },
@@ -60,7 +60,7 @@ func TestPromptIsQuiet(t *testing.T) {
 	}
 }
 
-// hasty is somebody who reacts to each piece of a screen as it is written.
+// hasty is a user who reacts to each piece of a screen as it is written.
 type hasty func(words []byte)
 
 func (h hasty) Write(p []byte) (int, error) {
