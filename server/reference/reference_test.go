@@ -2,6 +2,7 @@ package reference
 
 import (
 	"errors"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -22,6 +23,44 @@ func TestParseRepository(t *testing.T) {
 	for _, name := range bad {
 		if r, err := ParseRepository(name); !errors.Is(err, ErrName) || !r.IsZero() {
 			t.Errorf("%q was taken: %v", name, err)
+		}
+	}
+}
+
+// namePattern is the regular expression of the specification.
+var namePattern = regexp.MustCompile(`^[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*(\/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)*$`)
+
+// TestNamesOfTheSpecification compares all short names with the specification.
+func TestNamesOfTheSpecification(t *testing.T) {
+	var try func(name string)
+	try = func(name string) {
+		if _, err := ParseRepository(name); (err == nil) != namePattern.MatchString(name) {
+			t.Errorf("%q: %v", name, err)
+		}
+		if len(name) < 5 {
+			for _, c := range "a0A._-/" {
+				try(name + string(c))
+			}
+		}
+	}
+	try("")
+}
+
+func FuzzParseRepository(f *testing.F) {
+	for _, name := range []string{"team-a/nginx", "a.b/c_d/e__f/g--h", "a___b", "a-/b", "\xff"} {
+		f.Add(name)
+	}
+	f.Fuzz(func(t *testing.T, name string) {
+		if _, err := ParseRepository(name); (err == nil) != (len(name) <= MaxName && namePattern.MatchString(name)) {
+			t.Errorf("%q: %v", name, err)
+		}
+	})
+}
+
+func BenchmarkParseRepository(b *testing.B) {
+	for b.Loop() {
+		if _, err := ParseRepository("registry/spectro-packs/archive/ingress-nginx"); err != nil {
+			b.Fatal(err)
 		}
 	}
 }
