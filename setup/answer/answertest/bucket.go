@@ -24,7 +24,6 @@ type Engine struct {
 }
 
 // Try implements [machine.Machine.TryStorage].
-
 func (e *Engine) Try(_ context.Context, s config.Storage) []finding.Trial {
 	e.Asked = append(e.Asked, s.S3)
 	var trials []finding.Trial
