@@ -2,6 +2,7 @@
 package certcmd
 
 import (
+	"context"
 	"fmt"
 	"strings"
 
@@ -12,7 +13,6 @@ import (
 	"packhouse/cmd/packhouse/clienttrust"
 	"packhouse/cmd/packhouse/deployment"
 	"packhouse/setup/installation"
-	"packhouse/spelling"
 )
 
 // New returns the commands for the server's certificate.
@@ -23,7 +23,7 @@ func New(a *cli.App) *cobra.Command {
 		Args:  cobra.NoArgs,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newCertShow(a), newCertRotate(a), newCertExport(a), newCertTrust(a))
+	cmd.AddCommand(newShow(a), newRotate(a), newExport(a), newTrust(a))
 	return cmd
 }
 
@@ -35,63 +35,60 @@ type certReport struct {
 	CloseToEnd  bool          `json:"closeToEnd"`
 }
 
-func newCertShow(a *cli.App) *cobra.Command {
-	var (
-		dir    string
-		asJSON bool
-	)
+// showOptions are the flags of "cert show".
+type showOptions struct {
+	*cli.App
+	dir  string
+	json bool
+}
+
+func newShow(a *cli.App) *cobra.Command {
+	o := &showOptions{App: a}
 	cmd := &cobra.Command{
 		Use:   "show",
-		Short: "Show the certificate: names, end, fingerprint",
-		Long:  `show describes the certificate that the server uses. It exits with 4 where the certificate should be renewed.`,
+		Short: "Show the certificate: names, expiry, fingerprint",
+		Long:  "Describe the certificate that the server uses. Exit with 4 if it should be renewed.",
 		Args:  cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			installed, err := a.Installation(dir)
-			if err != nil {
-				return err
-			}
-			if deployment.OrdersCertificates(installed) {
-				return deployment.ShowOrders(cmd.Context(), a, installed, asJSON)
-			}
-			if installed.Cert == nil {
-				return clienttrust.NoCertificate(installed)
-			}
-			report := certReport{
-				Certificate: &installed.Cert.Info, DaysLeft: installed.Cert.Info.DaysLeft(a.Now()),
-				CloseToEnd: installed.Cert.CloseEnd,
-			}
-			if installed.CA != nil {
-				report.CA = &installed.CA.Info
-			}
-			if asJSON {
-				err = a.PrintJSON(report)
-			} else {
-				showCert(a, installed.Cert, report)
-			}
-			if err == nil && report.CloseToEnd {
-				return cli.Silent(cli.ExitFindings)
-			}
-			return err
-		},
+		RunE:  func(cmd *cobra.Command, _ []string) error { return o.run(cmd.Context()) },
 	}
-	a.AddDir(cmd, &dir)
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	a.AddDir(cmd, &o.dir)
+	cmd.Flags().BoolVar(&o.json, "json", false, "print JSON")
 	return cmd
+}
+
+func (o *showOptions) run(ctx context.Context) error {
+	in, err := o.Installation(o.dir)
+	if err != nil {
+		return err
+	}
+	if deployment.OrdersCertificates(in) {
+		return showOrders(ctx, o.App, in, o.json)
+	}
+	if in.Cert == nil {
+		return clienttrust.NoCertificate(in)
+	}
+	report := certReport{
+		Certificate: &in.Cert.Info, DaysLeft: in.Cert.Info.DaysLeft(o.Now()), CloseToEnd: in.Cert.CloseEnd,
+	}
+	if in.CA != nil {
+		report.CA = &in.CA.Info
+	}
+	if o.json {
+		err = o.PrintJSON(report)
+	} else {
+		showCert(o.App, in.Cert, report)
+	}
+	if err == nil && report.CloseToEnd {
+		return cli.Silent(cli.ExitFindings)
+	}
+	return err
 }
 
 func showCert(a *cli.App, cert *installation.Certificate, r certReport) {
 	const row = "%-12s %s\n"
 	fmt.Fprintf(a.Stdout, row, "file", cert.Path)
 	fmt.Fprintf(a.Stdout, row, "names", strings.Join(r.Certificate.Names.Strings(), ", "))
-	fmt.Fprintf(
-		a.Stdout,
-		row,
-		"valid until",
-		fmt.Sprintf(
-			"%s, %s left", r.Certificate.NotAfter.UTC().Format("2006-01-02 15:04 MST"),
-			spelling.Count(r.DaysLeft, "day"),
-		),
-	)
+	fmt.Fprintf(a.Stdout, row, "valid until", until(r.Certificate, r.DaysLeft))
 	fmt.Fprintf(a.Stdout, row, "key", r.Certificate.KeyType)
 	fmt.Fprintf(a.Stdout, row, "fingerprint", r.Certificate.Fingerprint)
 	fmt.Fprintf(a.Stdout, row, "issuer", r.Certificate.Issuer)
@@ -103,6 +100,6 @@ func showCert(a *cli.App, cert *installation.Certificate, r certReport) {
 		a.Warn("%v", cert.Problem)
 	}
 	if r.CloseToEnd {
-		a.Hint("packhouse cert rotate makes a new one")
+		a.Hint("packhouse cert rotate issues a new one")
 	}
 }

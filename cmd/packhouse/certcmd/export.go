@@ -9,12 +9,12 @@ import (
 	"packhouse/cmd/packhouse/clienttrust"
 )
 
-func newCertExport(a *cli.App) *cobra.Command {
+func newExport(a *cli.App) *cobra.Command {
 	var o clienttrust.ExportOptions
 	cmd := &cobra.Command{
 		Use:   "export [chain|ca|kubernetes|docker]",
 		Short: "Export the certificate for clients and clusters",
-		Long: `export writes the certificate for clients and clusters, to standard output or to --out:
+		Long: `Write the certificate for clients and clusters, to standard output or to --out:
 
   chain       the certificate that the server uses, with its chain (PEM)
   ca          the certificate that clients must trust (PEM)
@@ -22,8 +22,8 @@ func newCertExport(a *cli.App) *cobra.Command {
               certificate and its private key too
   docker      a tree certs.d/HOST:PORT/ca.crt below --out, as docker, podman and containerd read it
 
-Without an argument it is ca, or chain if clients trust the certificate already. What is written is read
-back and verified as a client would.`,
+The default is ca, or chain if clients trust the certificate already. What is written is read back and verified
+as a client would.`,
 		Example: `  packhouse cert export -o ca.crt
   packhouse cert export kubernetes --namespace registry | kubectl apply -f -
   packhouse cert export docker --out /etc/docker`,

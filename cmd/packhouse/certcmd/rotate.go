@@ -1,12 +1,14 @@
 package certcmd
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"path/filepath"
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"packhouse/cmd/packhouse/cli"
 	"packhouse/cmd/packhouse/clienttrust"
@@ -16,7 +18,9 @@ import (
 	"packhouse/setup/installation"
 )
 
+// rotateOptions are the flags of "cert rotate".
 type rotateOptions struct {
+	*cli.App
 	dir           string
 	names, drop   []string
 	keyType, days string
@@ -29,8 +33,8 @@ type rotateOptions struct {
 	json          bool
 }
 
-func newCertRotate(a *cli.App) *cobra.Command {
-	var o rotateOptions
+func newRotate(a *cli.App) *cobra.Command {
+	o := &rotateOptions{App: a}
 	cmd := &cobra.Command{
 		Use:   "rotate",
 		Short: "Issue a new certificate, for the same names or others",
@@ -51,52 +55,10 @@ command daily. The last line of output is "changed" or "unchanged".`,
   packhouse cert rotate --expires-in 30 --json`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if o.expiresIn < 0 {
-				return cli.UsageError(fmt.Errorf("--expires-in: %d is not a number of days", o.expiresIn))
-			}
-			if o.caKey != "" && o.moveCAKey != "" {
-				return cli.UsageError(
-					errors.New("--ca-key and --move-ca-key exclude each other: the key is not in the installation"),
-				)
-			}
-			if o.rotation.NewCA && o.rotation.DropOldCA {
-				return cli.UsageError(
-					errors.New("--new-ca and --drop-old-ca: one at a time, with every client moved over in between"),
-				)
-			}
-			if err := VerifyKeyTarget(o.moveCAKey); err != nil {
+			if err := o.validate(); err != nil {
 				return err
 			}
-			decide := func(installed *installation.Installed, _ *deployment.Change, _ bool) (string, error) {
-				if err := rotatable(installed); err != nil {
-					return "", err
-				}
-				if left := daysLeft(installed, a.Now()); o.expiresIn > 0 && left > o.expiresIn {
-					return fmt.Sprintf("the certificate is valid for %d more days", left), nil
-				}
-				return "", nil
-			}
-			changed, err := deployment.ApplyChange(
-				cmd.Context(), a,
-				deployment.Change{
-					Dir: o.dir, Answers: o.answers(), Decide: decide, JSON: o.json, Flags: cmd.Flags(),
-					Edit: func(setup.Secret) answer.Edit { return answer.Rotate(o.rotation) },
-				},
-			)
-			if err != nil || !changed {
-				return err
-			}
-			if err := clienttrust.Prove(cmd.Context(), a, o.dir); err != nil {
-				return deployment.AfterChange(err)
-			}
-			if o.moveCAKey != "" {
-				return deployment.AfterChange(MoveCAKey(cmd.Context(), a, o.dir, o.moveCAKey))
-			}
-			dir, err := filepath.Abs(o.dir)
-			if err == nil {
-				adviseCAKey(a, dir)
-			}
-			return err
+			return o.run(cmd.Context(), cmd.Flags())
 		},
 	}
 	a.AddDir(cmd, &o.dir)
@@ -120,8 +82,54 @@ command daily. The last line of output is "changed" or "unchanged".`,
 	return cmd
 }
 
+func (o *rotateOptions) validate() error {
+	switch {
+	case o.expiresIn < 0:
+		return cli.UsageError(fmt.Errorf("--expires-in: %d is not a number of days", o.expiresIn))
+	case o.caKey != "" && o.moveCAKey != "":
+		return cli.UsageError(
+			errors.New("--ca-key and --move-ca-key exclude each other: the key is not in the installation"))
+	case o.rotation.NewCA && o.rotation.DropOldCA:
+		return cli.UsageError(
+			errors.New("--new-ca and --drop-old-ca: one at a time, with every client moved over in between"))
+	}
+	return VerifyKeyTarget(o.moveCAKey)
+}
+
+func (o *rotateOptions) run(ctx context.Context, flags *pflag.FlagSet) error {
+	changed, err := deployment.ApplyChange(ctx, o.App, deployment.Change{
+		Dir: o.dir, Answers: o.answers(), Decide: o.decide, JSON: o.json, Flags: flags,
+		Edit: func(setup.Secret) answer.Edit { return answer.Rotate(o.rotation) },
+	})
+	if err != nil || !changed {
+		return err
+	}
+	if err := clienttrust.Prove(ctx, o.App, o.dir); err != nil {
+		return deployment.AfterChange(err)
+	}
+	if o.moveCAKey != "" {
+		return deployment.AfterChange(MoveCAKey(ctx, o.App, o.dir, o.moveCAKey))
+	}
+	dir, err := filepath.Abs(o.dir)
+	if err == nil {
+		adviseCAKey(o.App, dir)
+	}
+	return err
+}
+
+// decide keeps a certificate that is valid for longer than --expires-in.
+func (o *rotateOptions) decide(in *installation.Installed, _ *deployment.Change, _ bool) (string, error) {
+	if err := rotatable(in); err != nil {
+		return "", err
+	}
+	if left := daysLeft(in, o.Now()); o.expiresIn > 0 && left > o.expiresIn {
+		return fmt.Sprintf("the certificate is valid for %d more days", left), nil
+	}
+	return "", nil
+}
+
 // answers returns the flags that setup has too.
-func (o rotateOptions) answers() answer.Values {
+func (o *rotateOptions) answers() answer.Values {
 	answers := answer.Values{}
 	given := map[string]string{"cert-days": o.days, "key-type": o.keyType, "subject": o.subject, "ca-key": o.caKey}
 	for name, value := range given {

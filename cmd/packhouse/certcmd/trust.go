@@ -7,20 +7,21 @@ import (
 	"packhouse/cmd/packhouse/clienttrust"
 )
 
+// trustOptions are the flags of "cert trust".
 type trustOptions struct {
 	dir     string
 	install bool
 }
 
-func newCertTrust(a *cli.App) *cobra.Command {
+func newTrust(a *cli.App) *cobra.Command {
 	var o trustOptions
 	cmd := &cobra.Command{
 		Use:   "trust [CLIENT...]",
-		Short: "Say how clients come to trust the certificate",
-		Long: `trust prints what to do on each kind of client, or on those that are named. It changes nothing.
+		Short: "Print how to make clients trust the certificate",
+		Long: `Print the steps for each type of client, or only for those given as arguments. This changes nothing.
 
-With --install this machine's own store takes the certificate; what was done, and how to undo it, is said.
-At the end this machine verifies the certificate with what it trusts now.`,
+With --install, add the certificate to the trust store of this machine, print how to undo that, and verify the
+certificate with what this machine trusts then.`,
 		Example: `  packhouse cert trust docker curl
   sudo packhouse cert trust --install`,
 		ValidArgs: clienttrust.ClientNames(),
@@ -31,7 +32,7 @@ At the end this machine verifies the certificate with what it trusts now.`,
 				return err
 			}
 			if h.Trust == nil {
-				a.Say("nothing has to be installed anywhere: %s", clienttrust.ErrNoTrust)
+				a.Say("%v", clienttrust.ErrNoTrust)
 				return clienttrust.TrustedHere(a, h)
 			}
 			if o.install {
@@ -41,6 +42,6 @@ At the end this machine verifies the certificate with what it trusts now.`,
 		},
 	}
 	a.AddDir(cmd, &o.dir)
-	cmd.Flags().BoolVar(&o.install, "install", false, "install it on this machine")
+	cmd.Flags().BoolVar(&o.install, "install", false, "add the certificate to the trust store of this machine")
 	return cmd
 }

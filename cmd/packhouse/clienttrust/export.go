@@ -24,11 +24,11 @@ type ExportOptions struct {
 var (
 	// ErrNoTrust is the error if there is no certificate that clients have to install.
 	ErrNoTrust = errors.New(
-		"clients need nothing: their systems trust the certificate already, or its root is not known here")
-	errNoTree = errors.New("a tree needs a place: say --out DIR")
+		"clients need no certificate: their systems trust it already, or its root is not known here")
+	errNoTree = errors.New("docker writes a directory tree: name its directory with --out DIR")
 )
 
-// Export writes what ("chain", "ca", "docker" or "kubernetes") of a certificate to a file or to
+// Export writes one form of a certificate, "chain", "ca", "docker" or "kubernetes", to a file or to
 // standard output. It returns an error with exit code 2 if the options do not fit.
 func Export(a *cli.App, h Certificate, what string, o ExportOptions) error {
 	if h.Trust == nil && (what == "ca" || what == "docker") {
