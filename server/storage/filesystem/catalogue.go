@@ -75,10 +75,14 @@ func (c *catalogue) reconcile(ctx context.Context) {
 	}
 }
 
+// namesLimit is the maximum size in bytes of a file of repository names. A larger one, and what is
+// not a file, is not read: a walk of the repositories replaces it.
+const namesLimit = 64 << 20
+
 // load reads the names file and what the last run recorded, and reports whether the file exists.
 func (c *catalogue) load() bool {
-	body, err := c.s.read(namesFile, 1<<30)
-	empty, emptyErr := c.s.read(emptyFile, 1<<30)
+	body, err := c.s.read(namesFile, namesLimit)
+	empty, emptyErr := c.s.read(emptyFile, namesLimit)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	defer func() { c.unsure = nil }()

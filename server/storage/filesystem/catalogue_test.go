@@ -3,6 +3,9 @@ package filesystem_test
 import (
 	"context"
 	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -98,5 +101,34 @@ func TestCatalogReadsSeveralAtOnce(t *testing.T) {
 			t.Errorf("%s: no 8 calls were under way at once", what)
 		}
 		closing(t, s)
+	}
+}
+
+// TestLargeNamesFileIsReplaced opens a store whose file of repository names has 1 TiB.
+func TestLargeNamesFileIsReplaced(t *testing.T) {
+	root := t.TempDir()
+	s := open(t, filesystem.Options{Root: root})
+	storagetest.NewImage(t, "one", nil).Push(t, s, "a/b", "v1")
+	closing(t, s)
+	names := filepath.Join(root, "packhouse/v1/index/repositories")
+	for _, name := range []string{names, filepath.Join(filepath.Dir(names), "empty")} {
+		if err := os.Truncate(name, 1<<40); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	s = open(t, filesystem.Options{Root: root})
+	page, _, err := s.Repositories(context.Background(), "", 50, nil)
+	runtime.ReadMemStats(&after)
+	if allocated := after.TotalAlloc - before.TotalAlloc; allocated > 512<<20 {
+		t.Errorf("%d bytes were allocated", allocated)
+	}
+	if err != nil || len(page) != 1 || page[0] != "a/b" {
+		t.Errorf("%v, %v", page, err)
+	}
+	closing(t, s)
+	if info, err := os.Stat(names); err != nil || info.Size() > 1<<20 {
+		t.Errorf("the file of names was not replaced: %v", err)
 	}
 }

@@ -7,6 +7,8 @@ import (
 	"io"
 	"strings"
 	"time"
+
+	"packhouse/server/storage/disk"
 )
 
 // replayed is what was found in the journal at startup.
@@ -327,7 +329,8 @@ func (r *replayer) repositories() error {
 	if len(r.repos) == 0 {
 		return nil
 	}
-	if err := r.s.clearWay(namesFile); err != nil {
+	err := r.s.displace(namesFile, func(i disk.Info) bool { return !i.Regular || i.Size > namesLimit })
+	if err != nil {
 		return err
 	}
 	f, err := r.s.disk.Reopen(namesFile)

@@ -302,14 +302,17 @@ func (s *Store) read(name string, limit int64) ([]byte, error) {
 		return nil, err
 	}
 	defer f.Close()
-	body, err := io.ReadAll(io.LimitReader(f, limit+1))
+	info, err := f.Stat()
 	if err != nil {
 		return nil, err
 	}
-	if int64(len(body)) > limit {
-		return nil, fmt.Errorf("read %s: larger than %d bytes", name, limit)
+	if info.Regular && info.Size <= limit {
+		body, err := io.ReadAll(io.LimitReader(f, limit+1))
+		if err != nil || int64(len(body)) <= limit {
+			return body, err
+		}
 	}
-	return body, nil
+	return nil, fmt.Errorf("read %s: not a regular file, or larger than %d bytes", name, limit)
 }
 
 // sweepLeftovers removes what earlier runs put into trash, and upload sessions invalidated by a
