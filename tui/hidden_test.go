@@ -26,7 +26,7 @@ func bucketOptions() Options {
 		if s.S3.SecretKey.Reveal() != hiddenWord {
 			return []finding.Trial{{Finding: finding.Finding{
 				Subject: finding.Subject{Check: "signature"},
-				What:    "the engine does not accept the keys",
+				What:    "the S3 service does not accept the keys",
 			}, Tried: true}}
 		}
 		return []finding.Trial{{
@@ -53,7 +53,7 @@ func TestHiddenIsNeverDrawn(t *testing.T) {
 		}
 	}
 	s.keys(enters(6))
-	s.wants("What is its secret key?", "the engine does not accept the keys", "(given, not shown)")
+	s.wants("What is its secret key?", "the S3 service does not accept the keys", "(given, not shown)")
 	s.keys(hiddenWord)
 	s.wants("••••")
 	s.wantsNot("does not accept")

@@ -33,7 +33,7 @@ var storageKeys = &key{
 			name: "enabled", kind: boolean, def: "true", about: "Admins may delete. false: no user may.",
 			bind: in(func(c *Config) *bool { return &c.Storage.Delete.Enabled }),
 		}}},
-		{name: "redirect", kind: section, about: "Downloads straight from the storage engine.", keys: []*key{{
+		{name: "redirect", kind: section, about: "Downloads straight from the S3 service.", keys: []*key{{
 			name: "disable", kind: boolean, def: "true", about: "Serve downloads from this server. false: redirect clients to presigned URLs of S3.",
 			bind: in(func(c *Config) *bool { return &c.Storage.Redirect.Disable }),
 		}, {
@@ -179,7 +179,7 @@ var s3Keys = &key{
 		{name: "usedualstack", kind: boolean, status: noted, word: "name the dual-stack address in regionendpoint instead", about: "Dual-stack address."},
 		{name: "useragent", kind: text, status: noted, word: "the user agent is fixed", about: "User agent."},
 		{name: "objectacl", kind: text, status: noted, word: "objects belong to the bucket's owner", about: "ACL of objects."},
-		{name: "loglevel", kind: text, status: noted, word: "log.level covers the storage engine", about: "Log level of the client."},
+		{name: "loglevel", kind: text, status: noted, word: "log.level covers the S3 client", about: "Log level of the client."},
 		{name: "multipartcopychunksize", kind: size, status: noted, word: "the parts of an upload are copied as they are, 16 at once; this changes nothing", about: "Part of a copy."},
 		{name: "multipartcopymaxconcurrency", kind: integer, status: noted, word: "the parts of an upload are copied as they are, 16 at once; this changes nothing", about: "Parts at once."},
 		{name: "multipartcopythresholdsize", kind: size, status: noted, word: "the parts of an upload are copied as they are, 16 at once; this changes nothing", about: "Least copy in parts."},

@@ -25,7 +25,7 @@ func TestReferences(t *testing.T) {
 	}{
 		{
 			finding.Textf("name its CA %s instead", withFlag("--s3-ca-file", "")),
-			"name its CA with --s3-ca-file instead", "name its CA at “CA of the engine” instead",
+			"name its CA with --s3-ca-file instead", "name its CA at “CA of the S3 service” instead",
 		},
 		{
 			finding.Textf("give it %s", withFlag("--s3-secret-key-file", " FILE or in "+S3SecretVariable)),
@@ -34,7 +34,7 @@ func TestReferences(t *testing.T) {
 		{
 			finding.Textf("correct the host %s or the region",
 				finding.Ref{Key: "storage.s3.regionendpoint", Text: "in storage.s3.regionendpoint", In: true}),
-			"correct the host in --s3-endpoint or the region", "correct the host at “Engine” or the region",
+			"correct the host in --s3-endpoint or the region", "correct the host at “S3 service” or the region",
 		},
 		{
 			finding.Textf("correct %s and %s", key("storage.s3.accesskey"),
@@ -56,7 +56,7 @@ func TestReferences(t *testing.T) {
 		if f.Remedy != tc.flags || f.What != "read --s3-ca-file" {
 			t.Errorf("scripts read %q; %q, want %q", f.What, f.Remedy, tc.flags)
 		}
-		if f = f.Titled(); f.Remedy != tc.answers || f.What != "read “CA of the engine”" {
+		if f = f.Titled(); f.Remedy != tc.answers || f.What != "read “CA of the S3 service”" {
 			t.Errorf("the wizard shows %q; %q, want %q", f.What, f.Remedy, tc.answers)
 		}
 	}

@@ -36,9 +36,9 @@ func InBucket(a *Answers) bool { return a.Storage == config.S3 }
 
 func s3EndpointQuestion() *Question {
 	return &Question{
-		ID: "s3-endpoint", Step: "storage", Turn: 1, Title: "Engine", Asked: InBucket,
+		ID: "s3-endpoint", Step: "storage", Turn: 1, Title: "S3 service", Asked: InBucket,
 		Flags: []Flag{textFlag("s3-endpoint", "URL", "URL of S3-compatible storage (default AWS)")},
-		Ask:   "At which URL is the storage engine?", Empty: "AWS",
+		Ask:   "At which URL is the S3 service?", Empty: "AWS",
 		Help: "Empty is AWS. Others, such as MinIO, Ceph RGW or versitygw, have a URL of their own, with the port and without the bucket: https://minio.example:9000. The " +
 			"server asks it for every layer, so it should be near.",
 		Validate: validateEndpoint,
@@ -59,26 +59,26 @@ func validateEndpoint(_ context.Context, _ *machine.Machine, a *Answers) []findi
 	u, err := url.Parse(endpoint)
 	if err != nil || u.Host == "" || u.User != nil || u.Scheme != "http" && u.Scheme != "https" ||
 		strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "" {
-		return refused(setup.CodeURL, fmt.Sprintf("%q is not the URL of a storage engine", setup.Clip(endpoint)),
+		return refused(setup.CodeURL, fmt.Sprintf("%q is not the URL of an S3 service", setup.Clip(endpoint)),
 			"write it like https://minio.example:9000, without the bucket")
 	}
 	if addr, err := netip.ParseAddr(u.Hostname()); u.Scheme == "http" && u.Hostname() != "localhost" &&
 		(err != nil || !addr.IsLoopback()) {
 		return warned(CodeS3Plain,
-			"without TLS contents can be read and changed on the way to the engine; the secret key cannot be read",
-			"use https:// where the engine has a certificate")
+			"without TLS contents can be read and changed on the way to the S3 service; the secret key cannot be read",
+			"use https:// where the S3 service has a certificate")
 	}
 	return nil
 }
 
 func s3CAQuestion() *Question {
 	return &Question{
-		ID: "s3-ca-file", Step: "storage", Turn: 2, Title: "CA of the engine", Kind: Path,
-		Belongs: "--storage s3 with an engine at https://",
+		ID: "s3-ca-file", Step: "storage", Turn: 2, Title: "CA of the S3 service", Kind: Path,
+		Belongs: "--storage s3 with an S3 service at https://",
 		Flags: []Flag{textFlag("s3-ca-file", "FILE",
 			"CA certificate that the S3 endpoint is verified with (default the CAs of the system)")},
-		Ask: "Which CA has signed the certificate of the engine?", Empty: "one that this machine trusts",
-		Help:         "A PEM file. It is needed where the engine's certificate is of a private authority that this machine does not trust by itself; else leave it empty.",
+		Ask: "Which CA has signed the certificate of the S3 service?", Empty: "one that this machine trusts",
+		Help:         "A PEM file. It is needed where the S3 service's certificate is of a private authority that this machine does not trust by itself; else leave it empty.",
 		Asked:        func(a *Answers) bool { return InBucket(a) && strings.HasPrefix(a.S3.Endpoint, "https://") },
 		Certificates: true,
 		Answer:       func(a *Answers) *string { return &a.S3.CAFile },
@@ -89,13 +89,13 @@ func s3SkipVerifyQuestion() *Question {
 	return &Question{
 		ID: "s3-skip-verify", Step: "storage", Turn: 2, Title: "Any certificate", Advanced: true,
 		Flags: []Flag{boolFlag("s3-skip-verify", "accept any certificate of the S3 endpoint")},
-		Ask:   "Take any certificate of the engine's?",
-		Help:  "Anyone between here and the engine can then pretend to be it, and read and change content. Naming its CA is as easy.",
+		Ask:   "Take any certificate of the S3 service's?",
+		Help:  "Anyone between here and the S3 service can then pretend to be it, and read and change content. Naming its CA is as easy.",
 		Asked: func(a *Answers) bool { return InBucket(a) && !strings.HasPrefix(a.S3.Endpoint, "http://") },
 		Validate: func(_ context.Context, _ *machine.Machine, a *Answers) []finding.Finding {
 			if a.S3.SkipVerify {
 				return []finding.Finding{setup.Warn(CodeS3Unverified,
-					"the engine's certificate is not verified: anyone on the network path can pretend to be it", "").
+					"the S3 service's certificate is not verified: anyone on the network path can pretend to be it", "").
 					WithRemedy(finding.Textf("name its CA %s instead", withFlag("--s3-ca-file", "")))}
 			}
 			return nil
@@ -110,7 +110,7 @@ func s3PathStyleQuestion() *Question {
 		Flags: []Flag{boolFlag("s3-path-style",
 			"address the S3 bucket by path, not by host name (default with --s3-endpoint)")},
 		Ask: "Name the bucket in the path?",
-		Help: "AWS has a host name for every bucket. Most other engines have one name for all, and the bucket stands in the path. If it is wrong the engine is not found, or " +
+		Help: "AWS has a host name for every bucket. Most other S3 services have one name for all, and the bucket stands in the path. If it is wrong the S3 service is not found, or " +
 			"finds no bucket.",
 		Confirms: func(a *Answers) *bool { return &a.S3.PathStyle },
 	}
@@ -121,7 +121,7 @@ func s3RegionQuestion() *Question {
 		ID: "s3-region", Step: "storage", Turn: 4, Title: "Region", Asked: InBucket, Default: firstRegion,
 		Flags: []Flag{textFlag("s3-region", "REGION", "S3 region (default from the environment, else us-east-1)")},
 		Ask:   "In which region is the bucket?",
-		Help:  "Requests are signed for a region, and an engine refuses those for another one. Most engines that are not AWS are content with us-east-1.",
+		Help:  "Requests are signed for a region, and an S3 service refuses those for another one. Most S3 services that are not AWS are content with us-east-1.",
 		Suggest: func(_ *machine.Machine, a *Answers) []string {
 			if a.S3.Endpoint != "" {
 				return []string{firstRegion}
@@ -236,8 +236,8 @@ func s3EncryptQuestion() *Question {
 	return &Question{
 		ID: "s3-encrypt", Step: "storage", Turn: 7, Title: "Encryption", Asked: InBucket, Advanced: true,
 		Flags:    []Flag{boolFlag("s3-encrypt", "encrypt S3 objects on the server side")},
-		Ask:      "Ask the engine to encrypt what it keeps?",
-		Help:     "AWS does so anyway. Another engine may need keys of its own for it, and refuses to write where it has none.",
+		Ask:      "Ask the S3 service to encrypt what it keeps?",
+		Help:     "AWS does so anyway. Another S3 service may need keys of its own for it, and refuses to write where it has none.",
 		Confirms: func(a *Answers) *bool { return &a.S3.Encrypt },
 	}
 }
@@ -248,8 +248,8 @@ func s3KMSQuestion() *Question {
 		Belongs: "--storage s3 with --s3-encrypt",
 		Flags:   []Flag{textFlag("s3-kms-key-id", "ID", "ID of the KMS key that encrypts S3 objects (implies --s3-encrypt)")},
 		Asked:   func(a *Answers) bool { return InBucket(a) && a.S3.Encrypt }, Advanced: true,
-		Ask: "With which key of the KMS?", Empty: "the engine's own",
-		Help: "Empty is the engine's own key. Whoever pulls then needs the right to use that key, and so does the server.",
+		Ask: "With which key of the KMS?", Empty: "the S3 service's own",
+		Help: "Empty is the S3 service's own key. The server, and clients that pull, need the right to use that key.",
 		Validate: func(_ context.Context, _ *machine.Machine, a *Answers) []finding.Finding {
 			if unseen(a.S3.KMSKeyID) {
 				return refused(setup.CodeValue, fmt.Sprintf("%+q is not a key of a KMS", setup.Clip(a.S3.KMSKeyID)),

@@ -222,7 +222,7 @@ func (c *client) get(ctx context.Context, key, etag string, offset, length int64
 	if _, total, ok := strings.Cut(aws.ToString(out.ContentRange), "/"); ok {
 		if o.size, err = strconv.ParseInt(total, 10, 64); err != nil {
 			out.Body.Close()
-			return nil, object{}, fmt.Errorf("get %s: the engine answers with the range %q", key, aws.ToString(out.ContentRange))
+			return nil, object{}, fmt.Errorf("get %s: the S3 service answers with the range %q", key, aws.ToString(out.ContentRange))
 		}
 	}
 	return out.Body, o, nil
@@ -359,7 +359,8 @@ func (c *client) listOnce(ctx context.Context, prefix, after string, limit int, 
 		p.last = max(p.last, folder+"~") // sorts after everything in the folder: registry names contain no tilde
 	}
 	if p.more && p.last <= after {
-		return page{}, fmt.Errorf("list %s: the engine has more, and does not go on behind %q", prefix, after) // would loop forever
+		// Continuing would loop forever.
+		return page{}, fmt.Errorf("list %s: the S3 service has more, but none behind %q", prefix, after)
 	}
 	return p, nil
 }

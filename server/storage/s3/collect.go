@@ -43,7 +43,8 @@ func (s *Store) Collect(ctx context.Context, o storage.CollectOptions, report fu
 	}
 	defer leave()
 	if !s.traits.Collectable() {
-		result.Skipped = "this S3 engine does not hold what collecting beside pushes rests on: " + strings.Join(s.traits.Weaknesses(), "; ")
+		result.Skipped = "this S3 service lacks what garbage collection beside pushes needs: " +
+			strings.Join(s.traits.Weaknesses(), "; ")
 		return result, nil
 	}
 	done, err := s.collecting.take(ctx)

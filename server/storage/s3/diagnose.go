@@ -109,16 +109,17 @@ func (p *probing) bucketThere(ctx context.Context) bool {
 		return false
 	}
 	if skew := p.c.skew(); skew.Abs() > mostSkew && err != nil {
-		p.fail(RightClock, "set this machine's clock, best with an NTP service", "this machine's clock is %s off the engine's", skew.Abs().Round(time.Second))
+		p.fail(RightClock, "set this machine's clock, best with an NTP service", "this machine's clock is %s off the S3 service's", skew.Abs().Round(time.Second))
 		return false
 	}
 	what := brief(err)
 	switch c, s := code(err), status(err); {
 	case err == nil:
 	case c == "RequestTimeTooSkewed" || c == "RequestExpired":
-		p.fail(RightClock, "set this machine's clock, best with an NTP service", "the engine finds this machine's clock too far off: %s", what)
+		p.fail(RightClock, "set this machine's clock, best with an NTP service", "the S3 service finds this machine's clock too far off: %s", what)
 	case c == "SignatureDoesNotMatch" || c == "InvalidAccessKeyId" || c == "XAdminUserNotFound" || c == "InvalidToken" || c == "ExpiredToken" || c == "TokenRefreshRequired" || c == "InvalidSecurity":
-		p.refuse(RightSignature, finding.Textf("correct %s and %s", accessKey, secretKey), "the engine does not accept the keys: %s", what)
+		p.refuse(RightSignature, finding.Textf("correct %s and %s", accessKey, secretKey),
+			"the S3 service does not accept the keys: %s", what)
 	case c == "AuthorizationHeaderMalformed" || c == "PermanentRedirect" || c == "IllegalLocationConstraintException" || c == "TemporaryRedirect" || s == 301 || s == 307:
 		if in := a.region(); in != "" && in != p.cfg.Region {
 			p.refuse(RightRegion, finding.Textf("set %s to %s", key("storage.s3.region"), in), "the bucket is in the region %q, not in %q", in, p.cfg.Region)
@@ -224,7 +225,7 @@ func (p *probing) speaksTLS(ctx context.Context) bool {
 // too.
 func (p *probing) passedUpTo(err error) bool {
 	if _, told := p.found[RightTLS]; !told { // behind a proxy
-		p.pass(RightTLS, "the engine answers through the proxy")
+		p.pass(RightTLS, "the S3 service answers through the proxy")
 	}
 	for _, right := range []string{RightClock, RightSignature, RightRegion, RightBucket, RightList} {
 		if f, ok := p.found[right]; ok && !f.Passed {
@@ -233,13 +234,13 @@ func (p *probing) passedUpTo(err error) bool {
 		switch right {
 		case RightClock:
 			if skew := p.c.skew(); skew.Abs() > time.Minute {
-				p.pass(right, "this machine's clock is %s off the engine's, which is made up for; S3 refuses what is more than %s off",
+				p.pass(right, "this machine's clock is %s off the S3 service's, which is made up for; S3 refuses what is more than %s off",
 					skew.Abs().Round(time.Second), mostSkew)
 				continue
 			}
 			p.pass(right, "the clocks agree")
 		case RightSignature:
-			p.pass(right, "the engine accepts the keys")
+			p.pass(right, "the S3 service accepts the keys")
 		case RightRegion:
 			p.pass(right, "the bucket is where it is looked for")
 		case RightBucket:

@@ -207,7 +207,7 @@ func TestProbeOfWhatWasAskedForBeside(t *testing.T) {
 		},
 		"storage class": {
 			"X-Amz-Storage-Class", func(c *config.S3Storage) { c.Encrypt, c.StorageClass = true, "FAST" },
-			`not in the storage class "FAST": InvalidArgument`, "a storage class that the engine has", "PutObject", RightPut,
+			`not in the storage class "FAST": InvalidArgument`, "a storage class that the S3 service has", "PutObject", RightPut,
 		},
 		"storage class of an archive": {"", func(c *config.S3Storage) { c.StorageClass = "GLACIER" }, "InvalidObjectState", "read at once", "GetObject", RightGet},
 	} {

@@ -55,7 +55,7 @@ func (c *client) copyPart(ctx context.Context, key, id string, number int32, fro
 		return part{}, translate("copy part of", from, err)
 	}
 	if out.CopyPartResult == nil {
-		return part{}, fmt.Errorf("copy part of %s: the engine answers with nothing", from)
+		return part{}, fmt.Errorf("copy part of %s: the S3 service answers with nothing", from)
 	}
 	return part{number: number, etag: aws.ToString(out.CopyPartResult.ETag), size: length}, nil
 }

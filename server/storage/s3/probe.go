@@ -157,7 +157,7 @@ func (p *probing) settings(ctx context.Context) bool {
 	if p.proxy, err = http.ProxyFromEnvironment(&http.Request{URL: p.endpoint}); err != nil {
 		return fail(fmt.Errorf("the proxy that the environment names: %w", err))
 	}
-	p.pass(RightSettings, "the engine is %s, the bucket %q", p.endpoint.Host, p.cfg.Bucket)
+	p.pass(RightSettings, "the S3 service is %s, the bucket %q", p.endpoint.Host, p.cfg.Bucket)
 	return true
 }
 
@@ -182,7 +182,7 @@ func (p *probing) reach(ctx context.Context) bool {
 		inKey("storage.s3.regionendpoint", ""), finding.Ref{Key: "storage.s3.region", Text: "the region"})
 	connectRemedy := finding.Textf("check the port, and the firewalls in between")
 	if p.proxy != nil {
-		to, nameRemedy = p.proxy, finding.Textf("correct the proxy in HTTPS_PROXY or HTTP_PROXY, or name the engine in NO_PROXY")
+		to, nameRemedy = p.proxy, finding.Textf("correct the proxy in HTTPS_PROXY or HTTP_PROXY, or name the S3 service in NO_PROXY")
 		connectRemedy = nameRemedy
 	}
 	addresses, err := net.DefaultResolver.LookupHost(ctx, to.Hostname())
@@ -216,7 +216,7 @@ func (p *probing) reach(ctx context.Context) bool {
 		p.failTLS(err)
 		return false
 	}
-	p.pass(RightTLS, "the engine's certificate is accepted")
+	p.pass(RightTLS, "the S3 service's certificate is accepted")
 	return true
 }
 
@@ -224,10 +224,10 @@ func (p *probing) reach(ctx context.Context) bool {
 func (p *probing) failTLS(err error) {
 	if _, ok := errors.AsType[tls.RecordHeaderError](err); ok {
 		p.refuse(RightTLS, finding.Textf("write http:// %s", inKey("storage.s3.regionendpoint", ", or secure: false")),
-			"the engine does not speak TLS at this port")
+			"the S3 service does not speak TLS at this port")
 		return
 	}
 	p.refuse(RightTLS,
-		finding.Textf("name the CA that signed the engine's certificate %s, or use the name that the certificate is for", inKey("storage.s3.cafile", "")),
-		"the engine's certificate is not accepted: %s", brief(err))
+		finding.Textf("name the CA that signed the S3 service's certificate %s, or use the name that the certificate is for", inKey("storage.s3.cafile", "")),
+		"the S3 service's certificate is not accepted: %s", brief(err))
 }

@@ -103,7 +103,7 @@ func (s *Store) eachMultipart(ctx context.Context, do func(foundUpload) error) e
 	for _, prefix := range []string{theirs, ours} {
 		listed, err := s.bucket.listMultiparts(ctx, prefix)
 		if err != nil {
-			s.log.Debug("the engine does not list multipart uploads", "error", err)
+			s.log.Debug("the S3 service does not list multipart uploads", "error", err)
 			return nil // the records are authoritative
 		}
 		for _, m := range listed {

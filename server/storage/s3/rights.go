@@ -30,9 +30,9 @@ func (p *probing) rights(ctx context.Context) {
 // failPut reports a failed write: either writing is denied in general, or only with the configured
 // encryption or storage class.
 func (p *probing) failPut(ctx context.Context, key string, content []byte, why error) {
-	encryption := "give the engine what it encrypts with, a KMS mostly, or do not ask it for encryption"
+	encryption := "give the S3 service what it encrypts with, a KMS mostly, or do not ask it for encryption"
 	if p.cfg.KeyID != "" {
-		encryption = "name a key that the engine knows, allow kms:GenerateDataKey and kms:Decrypt with it, or do not ask for encryption"
+		encryption = "name a key that the S3 service knows, allow kms:GenerateDataKey and kms:Decrypt with it, or do not ask for encryption"
 	}
 	for _, wish := range []struct {
 		asked        bool
@@ -42,7 +42,7 @@ func (p *probing) failPut(ctx context.Context, key string, content []byte, why e
 		{p.cfg.Encrypt || p.cfg.KeyID != "", func(c *config.S3Storage) { c.Encrypt, c.KeyID = false, "" }, "not encrypted as asked", encryption},
 		{
 			p.c.class(key) != "", func(c *config.S3Storage) { c.StorageClass = "" },
-			fmt.Sprintf("not in the storage class %q", p.cfg.StorageClass), "name a storage class that the engine has, or none",
+			fmt.Sprintf("not in the storage class %q", p.cfg.StorageClass), "name a storage class that the S3 service has, or none",
 		},
 	} {
 		if !wish.asked {
@@ -80,7 +80,7 @@ func (p *probing) get(ctx context.Context, key string, content []byte) bool {
 		}
 		p.fail(RightGet, remedy, "reading fails: %s", brief(err))
 	case !bytes.Equal(body, content):
-		p.fail(RightGet, "look into the engine", "what was written does not come back")
+		p.fail(RightGet, "look into the log of the S3 service", "what was written does not come back")
 	default:
 		p.pass(RightGet, "what was written comes back")
 		return true
@@ -104,7 +104,7 @@ func (p *probing) multipart(ctx context.Context, dir, from string, readable bool
 		return
 	}
 	if !p.c.copies() {
-		what = "uploading in parts works; the engine cannot copy them (UploadPartCopy), so that they are sent again"
+		what = "uploading in parts works; the S3 service cannot copy them (UploadPartCopy), so they are sent again"
 	}
 	p.pass(RightMultipart, "%s", what)
 }
@@ -177,7 +177,7 @@ func (p *probing) conditions(ctx context.Context) {
 	traits, err := prove(ctx, p.c)
 	switch weak := traits.Weaknesses(); {
 	case err != nil:
-		p.fail(RightConditions, "look into the engine", "writing with conditions fails: %s", brief(err))
+		p.fail(RightConditions, "look into the log of the S3 service", "writing with conditions fails: %s", brief(err))
 	case !traits.Collectable():
 		p.fail(RightConditions, WeakRemedy, "%s", strings.Join(weak, "; "))
 	case len(weak) > 0:

@@ -185,7 +185,7 @@ func openBucket(ctx context.Context, b bucket, o Options) (*Store, error) {
 		return nil, err
 	}
 	silent := time.AfterFunc(longSilence, func() {
-		s.log.Warn("the S3 engine takes long to answer", "engine", o.Config.RegionEndpoint, "region", o.Config.Region, "bucket", o.Config.Bucket)
+		s.log.Warn("the S3 service takes long to answer", "engine", o.Config.RegionEndpoint, "region", o.Config.Region, "bucket", o.Config.Bucket)
 	})
 	defer silent.Stop()
 	if o.ReadOnly {
@@ -201,7 +201,7 @@ func openBucket(ctx context.Context, b bucket, o Options) (*Store, error) {
 		s.traits = traits
 		s.health.good(s.opt.Now())
 		for _, line := range traits.Weaknesses() {
-			s.log.Warn("this S3 engine is weaker than it should be", "what", line)
+			s.log.Warn("this S3 service is weaker than it should be", "what", line)
 		}
 	}
 	if err := s.openIndex(ctx); err != nil {

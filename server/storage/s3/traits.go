@@ -28,7 +28,7 @@ func (t Traits) Collectable() bool {
 }
 
 // WeakRemedy is the remedy for a service on which garbage collection is not safe.
-const WeakRemedy = "take a newer release of the engine; until then run one process; nothing is collected"
+const WeakRemedy = "take a newer release of the S3 service; until then run one process; nothing is collected"
 
 // Weaknesses describes, in sentences, what does not work and the consequences.
 func (t Traits) Weaknesses() []string {
