@@ -107,7 +107,7 @@ var mayImport = map[string][]string{
 	"server/config":        {"certgen", "finding", "server/auth/htpasswd", "spelling", "trust"}, // it verifies what a configuration points at
 	"server/auth/htpasswd": {"finding"},
 	"certgen":              {"finding"},
-	"packs":                {"printable", "trust"},
+	"packs":                {"finding", "printable", "trust"},
 	"packs/lint":           {"packs/...", "printable", "spelling"},
 	"pattern":              {},
 	"printable":            {},

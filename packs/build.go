@@ -63,14 +63,12 @@ func (o BuildOptions) Validate() error {
 	_, problems := ParseMetadata(text)
 	for _, p := range problems {
 		if p.Severity == Error || p.Code == CodeCloudType {
-			return &Failure{Code: p.Code, What: p.What, Remedy: p.Remedy}
+			return fail(p.Code, p.What, p.Remedy)
 		}
 	}
 	if o.AddonType != "" && metadata.Layer != "addon" {
-		return &Failure{
-			Code: CodeLayer, What: fmt.Sprintf("packs of the layer %s have no add-on type", metadata.Layer),
-			Remedy: "use the layer addon, or leave out the add-on type",
-		}
+		return fail(CodeLayer, fmt.Sprintf("packs of the layer %s have no add-on type", metadata.Layer),
+			"use the layer addon, or leave out the add-on type")
 	}
 	return nil
 }
@@ -123,10 +121,8 @@ var chartName = pattern.Lazy(`^[A-Za-z0-9][A-Za-z0-9._-]{0,249}$`)
 func (b *builder) collectChart(chart Chart) error {
 	documents, err := readChart(chart.Content)
 	if err != nil {
-		return &Failure{
-			Code: CodeArchiveFormat, What: fmt.Sprintf("%s is not a Helm chart: %v", quote(chart.File), err),
-			Remedy: "create one with helm package, or fetch one with helm pull",
-		}
+		return fail(CodeArchiveFormat, fmt.Sprintf("%s is not a Helm chart: %v", quote(chart.File), err),
+			"create one with helm package, or fetch one with helm pull")
 	}
 	var about struct {
 		Name        string `yaml:"name"`
@@ -140,15 +136,12 @@ func (b *builder) collectChart(chart Chart) error {
 	name := "charts/" + chart.File
 	switch {
 	case err != nil || !chartName().MatchString(about.Name) || about.Version == "":
-		return &Failure{
-			Code: CodeArchiveFormat, What: fmt.Sprintf("the Chart.yaml of %s has no valid name or no version", quote(chart.File)),
-			Remedy: "run helm lint on the chart",
-		}
+		return fail(CodeArchiveFormat,
+			fmt.Sprintf("the Chart.yaml of %s has no valid name or no version", quote(chart.File)),
+			"run helm lint on the chart")
 	case b.files[name] != nil || slices.ContainsFunc(b.charts, func(c builtChart) bool { return c.name == about.Name }):
-		return &Failure{
-			Code: CodeArchiveFormat, What: fmt.Sprintf("the chart %s is given twice", quote(about.Name)),
-			Remedy: "name each chart once: a pack has one block of values per chart",
-		}
+		return fail(CodeArchiveFormat, fmt.Sprintf("the chart %s is given twice", quote(about.Name)),
+			"name each chart once: a pack has one block of values per chart")
 	}
 	if b.metadata.Version == "" {
 		// A chart's version may contain build metadata, +…, which tags do not allow.
@@ -164,7 +157,7 @@ func (b *builder) collectChart(chart Chart) error {
 
 func (b *builder) collectManifests(ctx context.Context) error {
 	if b.metadata.Version == "" {
-		return &Failure{Code: CodeVersion, What: "manifests have no version of their own", Remedy: "--version 1.0.0"}
+		return fail(CodeVersion, "manifests have no version of their own", "--version 1.0.0")
 	}
 	root, err := trust.OpenFolder(b.o.Manifests)
 	if err != nil {
@@ -195,7 +188,8 @@ func (b *builder) collectManifests(ctx context.Context) error {
 	case len(refused) > 0:
 		return &Refused{refused}
 	case len(b.metadata.KubeManifests) == 0:
-		return &Failure{Code: CodeFileMissing, What: fmt.Sprintf("there is no .yaml file in %s", quote(b.o.Manifests)), Remedy: "name the folder of the manifests"}
+		return fail(CodeFileMissing, fmt.Sprintf("there is no .yaml file in %s", quote(b.o.Manifests)),
+			"name the folder of the manifests")
 	}
 	return nil
 }

@@ -52,7 +52,7 @@ type ChartRef struct {
 // ends with .tgz.
 func ParseChartRef(text, repo string) (ChartRef, error) {
 	bad := func(what, remedy string, args ...any) (ChartRef, error) {
-		return ChartRef{}, &Failure{Code: CodeServerName, What: fmt.Sprintf(what, args...), Remedy: remedy}
+		return ChartRef{}, fail(CodeServerName, fmt.Sprintf(what, args...), remedy)
 	}
 	if place, ok := strings.CutPrefix(text, "oci://"); ok {
 		return parseOCIChart(place)
@@ -86,10 +86,8 @@ func ParseChartRef(text, repo string) (ChartRef, error) {
 // parseOCIChart parses server/path/name[:version][@digest].
 func parseOCIChart(place string) (ChartRef, error) {
 	bad := func(why string) (ChartRef, error) {
-		return ChartRef{}, &Failure{
-			Code: CodeServerName, What: fmt.Sprintf("%s is not a chart: %s", quote("oci://"+place), why),
-			Remedy: "write oci://SERVER/PATH/NAME:VERSION",
-		}
+		return ChartRef{}, fail(CodeServerName, fmt.Sprintf("%s is not a chart: %s", quote("oci://"+place), why),
+			"write oci://SERVER/PATH/NAME:VERSION")
 	}
 	server, repository, ok := strings.Cut(place, "/")
 	if !ok || repository == "" {
@@ -122,15 +120,12 @@ func parseWebURL(text string) (*url.URL, error) {
 	u, err := url.Parse(text)
 	switch {
 	case err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http":
-		return nil, &Failure{
-			Code: CodeServerName, What: fmt.Sprintf("%s is not a URL of a chart", quote(text)),
-			Remedy: "write https://HOST/PATH",
-		}
+		return nil, fail(
+			CodeServerName, fmt.Sprintf("%s is not a URL of a chart", quote(text)), "write https://HOST/PATH",
+		)
 	case u.User != nil:
-		return nil, &Failure{
-			Code: CodeServerName, What: "the URL contains a user, which others can read in the list of processes",
-			Remedy: "leave it out, and log in: packhouse registry login " + u.Host,
-		}
+		return nil, fail(CodeServerName, "the URL contains a user, which others can read in the list of processes",
+			"leave it out, and log in: packhouse registry login "+u.Host)
 	}
 	return u, nil
 }

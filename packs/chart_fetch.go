@@ -46,10 +46,8 @@ func (c *Client) FetchChart(ctx context.Context, ref ChartRef) (Chart, error) {
 func (c *Client) pullChart(ctx context.Context, ref ChartRef) (Chart, error) {
 	name := registry.Reference{Registry: c.server, Repository: ref.OCI}
 	if err := name.ValidateRepository(); err != nil {
-		return Chart{}, &Failure{
-			Code: CodeServerName, What: fmt.Sprintf("%s is not a repository", quote(ref.OCI)),
-			Remedy: "write oci://SERVER/PATH/NAME:VERSION in lower case",
-		}
+		return Chart{}, fail(CodeServerName, fmt.Sprintf("%s is not a repository", quote(ref.OCI)),
+			"write oci://SERVER/PATH/NAME:VERSION in lower case")
 	}
 	repository := &remote.Repository{Client: c.auth, Reference: name, PlainHTTP: c.plain}
 	if ref.Tag == "" && ref.Sum == "" {
@@ -104,10 +102,9 @@ func chartVersion(ref ChartRef) string {
 // chartLayer returns the layer of a manifest that contains the chart.
 func chartLayer(descriptor ocispec.Descriptor, body io.Reader) (ocispec.Descriptor, error) {
 	notAChart := func(what string, args ...any) (ocispec.Descriptor, error) {
-		return ocispec.Descriptor{}, &Failure{
-			Code: CodeArchiveFormat, What: "the artifact is not a Helm chart: " + fmt.Sprintf(what, args...),
-			Remedy: "name a chart that helm push has pushed",
-		}
+		return ocispec.Descriptor{}, fail(CodeArchiveFormat,
+			"the artifact is not a Helm chart: "+fmt.Sprintf(what, args...),
+			"name a chart that helm push has pushed")
 	}
 	if descriptor.Size > maxManifest {
 		return notAChart("its manifest has %d bytes", descriptor.Size)
@@ -172,7 +169,9 @@ func noChart(where, version string, err error) error {
 	if version != "" {
 		what += " of version " + version
 	}
-	return &Failure{Code: CodePackUnknown, What: what, Remedy: "see its name and version with helm search repo or helm show chart", Err: err}
+	return fail(
+		CodePackUnknown, what, "see its name and version with helm search repo or helm show chart",
+	).because(err)
 }
 
 // get opens a URL of the client's server, or of another one without credentials.
@@ -201,7 +200,7 @@ func (c *Client) get(ctx context.Context, address string) (*http.Response, error
 	_ = response.Body.Close()
 	switch response.StatusCode {
 	case http.StatusNotFound, http.StatusGone:
-		return nil, &Failure{Code: CodePackUnknown, What: "there is no " + quote(address), Remedy: "open it in a browser: is the URL right?"}
+		return nil, fail(CodePackUnknown, "there is no "+quote(address), "open it in a browser: is the URL right?")
 	case http.StatusUnauthorized:
 		return nil, c.login("%s requires a user and password", c.server)
 	}
@@ -224,16 +223,13 @@ func (c *Client) downloadChart(ctx context.Context, ref ChartRef) (Chart, error)
 	case err != nil:
 		return Chart{}, err
 	case len(text) > largestInput:
-		return Chart{}, &Failure{
-			Code: CodeTooLarge, What: fmt.Sprintf("%s is larger than %d MiB", quote(ref.URL), largestInput>>20),
-			Remedy: "is it the URL of a packaged chart?",
-		}
+		return Chart{}, fail(CodeTooLarge, fmt.Sprintf("%s is larger than %d MiB", quote(ref.URL), largestInput>>20),
+			"is it the URL of a packaged chart?")
 	case ref.Sum != "" && digest.SHA256.FromBytes(text) != ref.Sum:
-		return Chart{}, &Failure{
-			Code: CodeOtherContent, What: fmt.Sprintf("%s is not what the index of the repository describes: its sha256 is %s, not %s",
+		return Chart{}, fail(CodeOtherContent,
+			fmt.Sprintf("%s is not what the index of the repository describes: its sha256 is %s, not %s",
 				quote(ref.URL), digest.SHA256.FromBytes(text).Encoded(), ref.Sum.Encoded()),
-			Remedy: "try again; if it stays so, ask the operator of the repository",
-		}
+			"try again; if it stays so, ask the operator of the repository")
 	}
 	name := path.Base(u.Path)
 	if !strings.HasSuffix(name, ".tgz") || checkName(name, Limits{}.withDefaults()) != "" {

@@ -43,10 +43,8 @@ func (c *Client) FindChart(ctx context.Context, ref ChartRef) (ChartRef, error) 
 	entries, err := readIndex(io.LimitReader(response.Body, largestIndex), ref.Name)
 	if err != nil {
 		if !errors.Is(err, errNoEntry) {
-			err = &Failure{
-				Code: CodeNotRegistry, What: fmt.Sprintf("the index of %s cannot be read: %v", quote(ref.Repo), err),
-				Remedy: "is it a chart repository? open " + ref.Repo + "/index.yaml", Err: err,
-			}
+			err = fail(CodeNotRegistry, fmt.Sprintf("the index of %s cannot be read: %v", quote(ref.Repo), err),
+				"is it a chart repository? open "+ref.Repo+"/index.yaml").because(err)
 			return ChartRef{}, c.explain(err)
 		}
 		return ChartRef{}, noChart(ref.Name+" in "+ref.Repo, "", err)
@@ -76,10 +74,9 @@ func chooseEntry(entries []chartEntry, version string) (chartEntry, bool) {
 // locate returns where the index says that a version is.
 func (r ChartRef) locate(entry chartEntry) (ChartRef, error) {
 	bad := func(what string) (ChartRef, error) {
-		return ChartRef{}, &Failure{
-			Code: CodeNotRegistry, What: fmt.Sprintf("the index of %s has no usable URL of %s %s: %s", quote(r.Repo), r.Name, quote(entry.Version), what),
-			Remedy: "ask the operator of the repository, or download the chart yourself",
-		}
+		return ChartRef{}, fail(CodeNotRegistry,
+			fmt.Sprintf("the index of %s has no usable URL of %s %s: %s", quote(r.Repo), r.Name, quote(entry.Version), what),
+			"ask the operator of the repository, or download the chart yourself")
 	}
 	if len(entry.URLs) == 0 {
 		return bad("it lists none")

@@ -58,21 +58,20 @@ func ParseServer(text string) (server string, plain bool, err error) {
 	}
 	server = strings.TrimRight(server, "/")
 	if host, path, ok := strings.Cut(server, "/"); ok && host != "" {
-		return "", false, &Failure{
-			Code: CodeServerName, What: fmt.Sprintf("%s contains a path, and a server is host:port", quote(text)),
-			Remedy: fmt.Sprintf("name the server %s; commands for packs take the path as --base %s", host,
-				strings.TrimSuffix(strings.TrimSuffix(path, "/archive"), "/spectro-packs")),
-		}
+		return "", false, fail(CodeServerName,
+			fmt.Sprintf("%s contains a path, and a server is host:port", quote(text)),
+			fmt.Sprintf("name the server %s; commands for packs take the path as --base %s", host,
+				strings.TrimSuffix(strings.TrimSuffix(path, "/archive"), "/spectro-packs")))
 	}
 	if err := (registry.Reference{Registry: server}).ValidateRegistry(); err != nil || server == "" || strings.Contains(server, "@") {
-		return "", false, &Failure{Code: CodeServerName, What: fmt.Sprintf("%s is not a server", quote(text)), Remedy: "write host:port, such as packs.example.com or 10.0.0.5:5000"}
+		return "", false, fail(CodeServerName, fmt.Sprintf("%s is not a server", quote(text)),
+			"write host:port, such as packs.example.com or 10.0.0.5:5000")
 	}
 	if _, port, err := net.SplitHostPort(server); err == nil {
 		if _, err := strconv.ParseUint(port, 10, 16); err != nil {
-			return "", false, &Failure{
-				Code: CodeServerName, What: fmt.Sprintf("%s has no valid port", quote(text)),
-				Remedy: "use a port between 1 and 65535",
-			}
+			return "", false, fail(
+				CodeServerName, fmt.Sprintf("%s has no valid port", quote(text)), "use a port between 1 and 65535",
+			)
 		}
 	}
 	return server, plain, nil
@@ -92,7 +91,8 @@ func ParseBase(text string) (string, error) {
 		return "", nil
 	}
 	if err := (registry.Reference{Registry: "x", Repository: base}).ValidateRepository(); err != nil {
-		return "", &Failure{Code: CodeServerName, What: fmt.Sprintf("%s is not a base path", quote(text)), Remedy: "use lower-case letters and digits, joined by / . _ or -"}
+		return "", fail(CodeServerName, fmt.Sprintf("%s is not a base path", quote(text)),
+			"use lower-case letters and digits, joined by / . _ or -")
 	}
 	return base, nil
 }
@@ -143,7 +143,8 @@ func newTransport(o ClientOptions, server string) (http.RoundTripper, error) {
 	}
 	for _, pem := range o.CAs {
 		if !roots.AppendCertsFromPEM(pem) {
-			return nil, &Failure{Code: CodeCAFile, What: "the CA file holds no certificate", Remedy: "name a PEM file, such as the ca.crt that packhouse setup wrote"}
+			return nil, fail(CodeCAFile, "the CA file holds no certificate",
+				"name a PEM file, such as the ca.crt that packhouse setup wrote")
 		}
 	}
 	transport.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: roots, InsecureSkipVerify: o.Insecure} //nolint:gosec // asked for by name
@@ -210,7 +211,8 @@ func (c *Client) Login(ctx context.Context) (asked bool, err error) {
 // packs.
 func (c *Client) repository(name string) (*remote.Repository, error) {
 	if name != "" && (!packName().MatchString(name) || len(name) > maxName) {
-		return nil, &Failure{Code: CodePackUnknown, What: fmt.Sprintf("%s cannot be a pack's name", quote(name)), Remedy: "write NAME or NAME:TAG, such as nginx:1.2.3; -r names the server"}
+		return nil, fail(CodePackUnknown, fmt.Sprintf("%s cannot be a pack's name", quote(name)),
+			"write NAME or NAME:TAG, such as nginx:1.2.3; -r names the server")
 	}
 	reference := registry.Reference{Registry: c.server, Repository: Repository(c.base, name)}
 	if err := reference.ValidateRepository(); err != nil {

@@ -18,6 +18,7 @@ import (
 	"oras.land/oras-go/v2/registry/remote/auth"
 	"oras.land/oras-go/v2/registry/remote/errcode"
 
+	"packhouse/finding"
 	"packhouse/printable"
 )
 
@@ -49,15 +50,27 @@ const (
 	CodeLocalFile     = "registry-local-file" // a file of this machine cannot be read or written
 )
 
-// Failure is an error of a registry, with a remedy.
+// Failure is an error of a registry or a local file. Its finding is refused and has a remedy.
 type Failure struct { //nolint:errname // what happened, and only then an error
-	Code   string
-	What   string
-	Remedy string
-	Err    error // underlying error; may be nil
+	finding.Finding
+	Err error // underlying error; may be nil
 }
 
+// fail returns a failure.
+func fail(code, what, remedy string) *Failure {
+	return &Failure{Finding: finding.Finding{Code: code, Severity: finding.Refused, What: what, Remedy: remedy}}
+}
+
+// because sets the underlying error.
+func (f *Failure) because(err error) *Failure {
+	f.Err = err
+	return f
+}
+
+// Error implements error. The remedy is not part of the text.
 func (f *Failure) Error() string { return f.What }
+
+// Unwrap returns the underlying error.
 func (f *Failure) Unwrap() error { return f.Err }
 
 // explain converts an error of the network or server to a *Failure. It returns an existing *Failure
@@ -95,37 +108,36 @@ func (c *Client) explainConnection(err error) *Failure {
 	)
 	switch {
 	case errors.As(err, &dns):
-		return &Failure{Code: CodeServerUnknown, What: fmt.Sprintf("no address is known for %s", quote(dns.Name)), Remedy: "is the name right? add it to DNS or to /etc/hosts"}
+		return fail(CodeServerUnknown, fmt.Sprintf("no address is known for %s", quote(dns.Name)),
+			"is the name right? add it to DNS or to /etc/hosts")
 	case errors.Is(err, syscall.ECONNREFUSED):
-		return &Failure{
-			Code: CodeServerRefused, What: fmt.Sprintf("nothing listens at %s", c.server),
-			Remedy: "is the server running, and does it listen on that port?",
-		}
+		return fail(CodeServerRefused, fmt.Sprintf("nothing listens at %s", c.server),
+			"is the server running, and does it listen on that port?")
 	case errors.As(err, &record), strings.Contains(err.Error(), "server gave HTTP response to HTTPS client"):
-		return &Failure{Code: CodeServerPlain, What: fmt.Sprintf("%s uses plain HTTP, not TLS", c.server), Remedy: "if that is intended, write http://" + c.server}
+		return fail(CodeServerPlain, fmt.Sprintf("%s uses plain HTTP, not TLS", c.server),
+			"if that is intended, write http://"+c.server)
 	case errors.As(err, &unknown):
-		return &Failure{
-			Code: CodeUntrusted, What: fmt.Sprintf("the certificate of %s is signed by an authority that is not trusted here", c.server),
-			Remedy: fmt.Sprintf("--ca-file CA.CRT, or put the CA into /etc/spectro/certs.d/%s/ca.crt; packhouse cert export prints it on the server", c.server),
-		}
+		return fail(CodeUntrusted,
+			fmt.Sprintf("the certificate of %s is signed by an authority that is not trusted here", c.server),
+			fmt.Sprintf("--ca-file CA.CRT, or put the CA into /etc/spectro/certs.d/%s/ca.crt; packhouse cert export prints it on the server", c.server))
 	case errors.As(err, &hostname):
-		return &Failure{Code: CodeOtherName, What: c.otherName(hostname), Remedy: "use a name of the certificate, or on the server: packhouse setup --san " + host(c.server)}
+		return fail(CodeOtherName, c.otherName(hostname),
+			"use a name of the certificate, or on the server: packhouse setup --san "+host(c.server))
 	case errors.As(err, &invalid):
-		return &Failure{Code: CodeCertificate, What: fmt.Sprintf("the certificate of %s is not valid: %v", c.server, invalid), Remedy: "on the server: packhouse cert rotate; is the clock right?"}
+		return fail(CodeCertificate, fmt.Sprintf("the certificate of %s is not valid: %v", c.server, invalid),
+			"on the server: packhouse cert rotate; is the clock right?")
 	case errors.As(err, &timeout) && timeout.Timeout(), errors.Is(err, context.DeadlineExceeded):
-		return &Failure{Code: CodeServerTimeout, What: fmt.Sprintf("%s does not answer", c.server), Remedy: "does a firewall drop the packets? is the server overloaded?"}
+		return fail(CodeServerTimeout, fmt.Sprintf("%s does not answer", c.server),
+			"does a firewall drop the packets? is the server overloaded?")
 	case strings.Contains(err.Error(), "stopped after 10 redirects"):
-		return &Failure{
-			Code: CodeNotRegistry, What: fmt.Sprintf("%s redirects more than 10 times", c.server),
-			Remedy: "is it the right host and port? see the redirects of the proxy before it",
-		}
+		return fail(CodeNotRegistry, fmt.Sprintf("%s redirects more than 10 times", c.server),
+			"is it the right host and port? see the redirects of the proxy before it")
 	case errors.Is(err, errdef.ErrSizeExceedsLimit):
-		return &Failure{
-			Code: CodeNotRegistry, What: fmt.Sprintf("the answer of %s is too large", c.server),
-			Remedy: "is it the right host and port? see the server's log",
-		}
+		return fail(CodeNotRegistry, fmt.Sprintf("the answer of %s is too large", c.server),
+			"is it the right host and port? see the server's log")
 	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE), strings.HasSuffix(err.Error(), "EOF"):
-		return &Failure{Code: CodeServerTimeout, What: fmt.Sprintf("%s cut the connection", c.server), Remedy: "try again, and see the server's log and that of proxies before it"}
+		return fail(CodeServerTimeout, fmt.Sprintf("%s cut the connection", c.server),
+			"try again, and see the server's log and that of proxies before it")
 	}
 	return nil
 }
@@ -157,7 +169,7 @@ func (c *Client) explainAnswer(err error) *Failure {
 	var answer *errcode.ErrorResponse
 	if !errors.As(err, &answer) {
 		if errors.Is(err, errdef.ErrNotFound) {
-			return &Failure{Code: CodePackUnknown, What: "the registry does not have it", Remedy: "packhouse pack ls lists the packs"}
+			return fail(CodePackUnknown, "the registry does not have it", "packhouse pack ls lists the packs")
 		}
 		return nil
 	}
@@ -169,13 +181,17 @@ func (c *Client) explainAnswer(err error) *Failure {
 		}
 		return c.login("%s did not accept the stored user and password", c.server)
 	case http.StatusForbidden:
-		return &Failure{Code: CodeForbidden, What: fmt.Sprintf("%s denies access: %s", c.server, said), Remedy: "pushing requires the role writer, overwriting and deleting the role admin; packhouse user role assigns it"}
+		return fail(CodeForbidden, fmt.Sprintf("%s denies access: %s", c.server, said),
+			"pushing requires the role writer, overwriting and deleting the role admin; packhouse user role assigns it")
 	case http.StatusTooManyRequests:
-		return &Failure{Code: CodeLockedOut, What: fmt.Sprintf("%s refuses requests for now: %s", c.server, said), Remedy: "wait: too many requests or wrong passwords came from here"}
+		return fail(CodeLockedOut, fmt.Sprintf("%s refuses requests for now: %s", c.server, said),
+			"wait: too many requests or wrong passwords came from here")
 	case http.StatusInsufficientStorage:
-		return &Failure{Code: CodeFull, What: fmt.Sprintf("%s has no room: %s", c.server, said), Remedy: "free space on its storage; packhouse store gc removes unreferenced blobs"}
+		return fail(CodeFull, fmt.Sprintf("%s has no room: %s", c.server, said),
+			"free space on its storage; packhouse store gc removes unreferenced blobs")
 	case http.StatusRequestEntityTooLarge:
-		return &Failure{Code: CodeRefusedByIt, What: fmt.Sprintf("the pack is too large for %s", c.server), Remedy: "a proxy before it may limit uploads (nginx: client_max_body_size 0)"}
+		return fail(CodeRefusedByIt, fmt.Sprintf("the pack is too large for %s", c.server),
+			"a proxy before it may limit uploads (nginx: client_max_body_size 0)")
 	case http.StatusNotFound:
 		return c.explainNotFound(answer, said)
 	case http.StatusBadRequest:
@@ -184,15 +200,16 @@ func (c *Client) explainAnswer(err error) *Failure {
 		}
 		return wantsTLS(c.server)
 	}
-	return &Failure{Code: CodeRefusedByIt, What: fmt.Sprintf("%s answers %d: %s", c.server, answer.StatusCode, said), Remedy: "see the server's log"}
+	return fail(
+		CodeRefusedByIt, fmt.Sprintf("%s answers %d: %s", c.server, answer.StatusCode, said), "see the server's log",
+	)
 }
 
 // redirected returns the failure of a login that another server answered.
 func (c *Client) redirected(to string) *Failure {
-	return &Failure{
-		Code: CodeOtherRealm, What: fmt.Sprintf("%s redirects to %s, which did not receive the password", c.server, quote(to)),
-		Remedy: "if that server is meant, log in there: packhouse registry login " + to,
-	}
+	return fail(CodeOtherRealm,
+		fmt.Sprintf("%s redirects to %s, which did not receive the password", c.server, quote(to)),
+		"if that server is meant, log in there: packhouse registry login "+to)
 }
 
 // redirectedTo returns the host of the server that answered instead of the registry after a
@@ -218,7 +235,9 @@ func saidBy(answer *errcode.ErrorResponse) string {
 }
 
 func wantsTLS(server string) *Failure {
-	return &Failure{Code: CodeServerTLS, What: fmt.Sprintf("%s requires TLS", server), Remedy: "write https://" + server + ", or leave the scheme out"}
+	return fail(
+		CodeServerTLS, fmt.Sprintf("%s requires TLS", server), "write https://"+server+", or leave the scheme out",
+	)
 }
 
 // isNotFound reports whether a registry responded with a not-found error.
@@ -229,13 +248,16 @@ func isNotFound(err error) bool {
 
 func (c *Client) explainNotFound(answer *errcode.ErrorResponse, said string) *Failure {
 	if answer.URL != nil && answer.URL.Path == "/v2/" || len(answer.Errors) == 0 && answer.Method != http.MethodHead {
-		return &Failure{Code: CodeNotRegistry, What: fmt.Sprintf("the service at %s is not an OCI registry", c.server), Remedy: "is it the right port? legacy pack registries do not support /v2/"}
+		return fail(CodeNotRegistry, fmt.Sprintf("the service at %s is not an OCI registry", c.server),
+			"is it the right port? legacy pack registries do not support /v2/")
 	}
-	return &Failure{Code: CodePackUnknown, What: fmt.Sprintf("%s does not have it: %s", c.server, said), Remedy: "packhouse pack ls lists the packs"}
+	return fail(
+		CodePackUnknown, fmt.Sprintf("%s does not have it: %s", c.server, said), "packhouse pack ls lists the packs",
+	)
 }
 
 func (c *Client) login(format string, args ...any) *Failure {
-	return &Failure{Code: CodeNotLoggedIn, What: fmt.Sprintf(format, args...), Remedy: "packhouse registry login " + c.server}
+	return fail(CodeNotLoggedIn, fmt.Sprintf(format, args...), "packhouse registry login "+c.server)
 }
 
 // parseErrors parses the body of an error response (distribution-spec, "Error Codes").

@@ -30,38 +30,28 @@ func (c *Client) explainLibrary(err error) *Failure {
 	const otherService = "is it the right host and port? another service or a proxy may answer there"
 	switch file, _ := errors.AsType[*fs.PathError](err); {
 	case file != nil: // of this machine
-		return &Failure{Code: CodeLocalFile, What: file.Error()}
+		return fail(CodeLocalFile, file.Error(), "")
 	case mentions("bearer realm"):
-		return &Failure{
-			Code: CodeOtherRealm,
-			What: c.server + " names a token server that packhouse does not use: " +
-				"its URL is invalid, has no TLS, or leads to an internal address",
-			Remedy: "is it the right host and port? if so, its operator must correct the realm " +
-				"that it sends in WWW-Authenticate",
-		}
+		return fail(CodeOtherRealm, c.server+" names a token server that packhouse does not use: "+
+			"its URL is invalid, has no TLS, or leads to an internal address",
+			"is it the right host and port? if so, its operator must correct the realm "+
+				"that it sends in WWW-Authenticate")
 	case mentions("empty token returned"):
-		return &Failure{
-			Code: CodeRefusedByIt, What: "the token server of " + c.server + " answered without a token",
-			Remedy: "see the log of the token server",
-		}
+		return fail(CodeRefusedByIt, "the token server of "+c.server+" answered without a token",
+			"see the log of the token server")
 	case errors.Is(err, content.ErrMismatchedDigest), errors.Is(err, content.ErrTrailingData), mentions("mismatch"):
 		return otherContent(err)
 	case mentions("failed to decode", "invalid character", "unexpected end of JSON", "invalid response Content-Type"):
-		return &Failure{
-			Code: CodeNotRegistry, What: c.server + " answers with something other than the JSON of a registry",
-			Remedy: otherService,
-		}
+		return fail(
+			CodeNotRegistry, c.server+" answers with something other than the JSON of a registry", otherService,
+		)
 	case mentions("malformed", "transport connection broken"):
-		return &Failure{
-			Code: CodeNotRegistry, What: c.server + " answers with something other than HTTP", Remedy: otherService,
-		}
+		return fail(CodeNotRegistry, c.server+" answers with something other than HTTP", otherService)
 	}
 	if wrapped, ok := errors.AsType[*url.Error](err); ok {
 		text = wrapped.Err.Error()
 	}
-	return &Failure{
-		Code:   CodeRefusedByIt,
-		What:   fmt.Sprintf("the request to %s failed: %s", c.server, Printable(aboutRequest().ReplaceAllString(text, ""))),
-		Remedy: "try again, and see the server's log",
-	}
+	return fail(CodeRefusedByIt,
+		fmt.Sprintf("the request to %s failed: %s", c.server, Printable(aboutRequest().ReplaceAllString(text, ""))),
+		"try again, and see the server's log")
 }

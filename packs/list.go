@@ -65,7 +65,8 @@ func (c *Client) List(ctx context.Context) ([]Listed, error) {
 	if err != nil {
 		var answer *errcode.ErrorResponse
 		if errors.As(err, &answer) && (answer.StatusCode == http.StatusNotFound || answer.StatusCode == http.StatusMethodNotAllowed) {
-			return nil, &Failure{Code: CodeNoCatalog, What: fmt.Sprintf("%s does not list its repositories", c.server), Remedy: "name a pack: packhouse pack ls -n NAME", Err: err}
+			return nil, fail(CodeNoCatalog, fmt.Sprintf("%s does not list its repositories", c.server),
+				"name a pack: packhouse pack ls -n NAME").because(err)
 		}
 		return nil, c.explain(err)
 	}

@@ -49,11 +49,9 @@ func (o oneOrigin) RoundTrip(r *http.Request) (*http.Response, error) {
 		if r.Body != nil {
 			_ = r.Body.Close() // RoundTrip must close it in any case
 		}
-		return nil, &Failure{
-			Code:   CodeOtherRealm,
-			What:   fmt.Sprintf("%s asks for the password to be sent to another server, %s", o.origin, quote(r.URL.Host)),
-			Remedy: "a registry signs users in at its own host and port: ask its operator whether that server is meant, and log in there",
-		}
+		return nil, fail(CodeOtherRealm,
+			fmt.Sprintf("%s asks for the password to be sent to another server, %s", o.origin, quote(r.URL.Host)),
+			"a registry signs users in at its own host and port: ask its operator whether that server is meant, and log in there")
 	}
 	return o.RoundTripper.RoundTrip(r)
 }

@@ -45,8 +45,6 @@ func (p *paging) next(page []string) (fresh []string, err error) {
 }
 
 func (p *paging) fault(format string) *Failure {
-	return &Failure{
-		Code: CodeRefusedByIt, What: p.server + " " + fmt.Sprintf(format, p.what),
-		Remedy: "report this to the operator of the registry, or check the proxies in front of it",
-	}
+	return fail(CodeRefusedByIt, p.server+" "+fmt.Sprintf(format, p.what),
+		"report this to the operator of the registry, or check the proxies in front of it")
 }

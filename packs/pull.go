@@ -26,7 +26,8 @@ func ParseReference(text string) (Reference, error) {
 	name, sum, hasDigest := strings.Cut(text, "@")
 	name, tag, hasTag := strings.Cut(name, ":")
 	bad := func(why string) (Reference, error) {
-		return Reference{}, &Failure{Code: CodePackUnknown, What: fmt.Sprintf("%s is not a pack: %s", quote(text), why), Remedy: "write NAME, NAME:TAG or NAME@sha256:…; -r names the server and --base the path"}
+		return Reference{}, fail(CodePackUnknown, fmt.Sprintf("%s is not a pack: %s", quote(text), why),
+			"write NAME, NAME:TAG or NAME@sha256:…; -r names the server and --base the path")
 	}
 	switch {
 	case strings.Contains(name, "/") || strings.Contains(tag, "/"):
@@ -138,7 +139,8 @@ func layerOf(a *Artifact) ocispec.Descriptor {
 }
 
 func otherContent(err error) *Failure {
-	return &Failure{Code: CodeOtherContent, What: "the content does not match its digest", Remedy: "try again; on the server, packhouse store scrub finds damaged content", Err: err}
+	return fail(CodeOtherContent, "the content does not match its digest",
+		"try again; on the server, packhouse store scrub finds damaged content").because(err)
 }
 
 // find resolves a reference and fetches its manifest.
@@ -183,7 +185,7 @@ func notThere(err error, what string, tags []string) error {
 		shown := tags[max(0, len(tags)-most):]
 		remedy = "the registry has " + strings.Join(shown, ", ")
 	}
-	return &Failure{Code: CodePackUnknown, What: "the registry has no pack " + what, Remedy: remedy, Err: err}
+	return fail(CodePackUnknown, "the registry has no pack "+what, remedy).because(err)
 }
 
 // download writes a pack's archive to a file, verifies it, and seeks to its start.

@@ -72,7 +72,9 @@ func (c *Client) Push(ctx context.Context, o PushOptions) (*Pushed, error) {
 	tag := pack.Metadata.Tag()
 	if o.Group != "" {
 		if !groupName().MatchString(o.Group) {
-			return nil, &Failure{Code: CodeGroup, What: fmt.Sprintf("%s cannot be a group", quote(o.Group)), Remedy: "use letters, digits, . - and single _"}
+			return nil, fail(
+				CodeGroup, fmt.Sprintf("%s cannot be a group", quote(o.Group)), "use letters, digits, . - and single _",
+			)
 		}
 		tag.Group = o.Group
 	}
@@ -186,10 +188,9 @@ func (p *push) mayPush(ctx context.Context, repository *remote.Repository) (unch
 		return true, nil
 	}
 	if !p.o.Force {
-		return false, &Failure{
-			Code: CodeVersionExists, What: fmt.Sprintf("%s:%s already exists with other content", p.result.Name, p.tag),
-			Remedy: "push another version, because clusters that use this one remember its digest; --force overwrites it",
-		}
+		return false, fail(CodeVersionExists,
+			fmt.Sprintf("%s:%s already exists with other content", p.result.Name, p.tag),
+			"push another version, because clusters that use this one remember its digest; --force overwrites it")
 	}
 	p.result.Replaced = manifest.Digest.String()
 	return false, nil
@@ -282,13 +283,14 @@ func (p *push) verify(ctx context.Context, repository *remote.Repository, manife
 		return fmt.Errorf("look for what was pushed: %w", err)
 	}
 	if seen.Digest != manifest.Digest {
-		return &Failure{
-			Code: CodeOtherContent, What: fmt.Sprintf("%s:%s has another digest than what was pushed: %s", p.result.Name, p.tag, seen.Digest),
-			Remedy: "another client may have pushed at the same time: packhouse pack ls -n " + p.result.Name,
-		}
+		return fail(CodeOtherContent,
+			fmt.Sprintf("%s:%s has another digest than what was pushed: %s", p.result.Name, p.tag, seen.Digest),
+			"another client may have pushed at the same time: packhouse pack ls -n "+p.result.Name)
 	}
 	if there, err := repository.Blobs().Exists(ctx, p.layer); err != nil || !there {
-		return errors.Join(err, &Failure{Code: CodeOtherContent, What: "the archive is not there after the push", Remedy: "push it again, and see the server's log"})
+		return errors.Join(err, fail(
+			CodeOtherContent, "the archive is not there after the push", "push it again, and see the server's log",
+		))
 	}
 	return nil
 }

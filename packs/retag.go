@@ -18,7 +18,7 @@ func (c *Client) AddTag(ctx context.Context, ref Reference, tag Tag) (now, befor
 		return "", "", parentTag(tag.String())
 	}
 	if _, err := ParseTag(tag.String()); err != nil {
-		return "", "", &Failure{Code: CodePackUnknown, What: err.Error(), Remedy: "packhouse pack tag add NAME:TAG LABEL"}
+		return "", "", fail(CodePackUnknown, err.Error(), "packhouse pack tag add NAME:TAG LABEL")
 	}
 	repository, artifact, _, err := c.find(ctx, ref)
 	if err != nil {
@@ -39,17 +39,15 @@ func (c *Client) AddTag(ctx context.Context, ref Reference, tag Tag) (now, befor
 }
 
 func parentTag(tag string) error {
-	return &Failure{
-		Code: CodeParentTag, What: fmt.Sprintf("%s is a parent tag: it always points to the highest version below it", tag),
-		Remedy: "push a version, or delete the versions below it",
-	}
+	return fail(CodeParentTag, fmt.Sprintf("%s is a parent tag: it always points to the highest version below it", tag),
+		"push a version, or delete the versions below it")
 }
 
 // DeleteTag deletes a tag of a pack. The version stays readable by digest as long as the registry
 // keeps it.
 func (c *Client) DeleteTag(ctx context.Context, ref Reference) error {
 	if tag, err := ParseTag(ref.Tag); err != nil || ref.Digest != "" {
-		return &Failure{Code: CodePackUnknown, What: fmt.Sprintf("%s names no tag", quote(ref.String())), Remedy: "write NAME:TAG"}
+		return fail(CodePackUnknown, fmt.Sprintf("%s names no tag", quote(ref.String())), "write NAME:TAG")
 	} else if tag.IsParent() {
 		return parentTag(ref.Tag)
 	}
@@ -86,10 +84,8 @@ func (c *Client) sendDelete(ctx context.Context, repository *remote.Repository, 
 	case http.StatusAccepted, http.StatusOK, http.StatusNoContent:
 		return nil
 	case http.StatusMethodNotAllowed, http.StatusBadRequest:
-		return &Failure{
-			Code: CodeNoTagDelete, What: fmt.Sprintf("%s does not delete tags (%d)", c.server, response.StatusCode),
-			Remedy: "on packhouse: storage.delete.enabled: true; others may delete by digest only, with all tags of it",
-		}
+		return fail(CodeNoTagDelete, fmt.Sprintf("%s does not delete tags (%d)", c.server, response.StatusCode),
+			"on packhouse: storage.delete.enabled: true; others may delete by digest only, with all tags of it")
 	}
 	return &errcode.ErrorResponse{Method: http.MethodDelete, URL: request.URL, StatusCode: response.StatusCode, Errors: parseErrors(text)}
 }

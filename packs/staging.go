@@ -55,10 +55,9 @@ func (s *staging) open() (err error) {
 func (s *staging) publish(folder string) (string, error) {
 	target := filepath.Join(s.dir, folder)
 	if _, err := s.parent.Lstat(folder); !errors.Is(err, fs.ErrNotExist) {
-		return "", &Failure{
-			Code: CodeFolder, What: fmt.Sprintf("folder %q already exists", target),
-			Remedy: "remove it, or name another folder",
-		}
+		return "", fail(
+			CodeFolder, fmt.Sprintf("folder %q already exists", target), "remove it, or name another folder",
+		)
 	}
 	wrote, err := s.pack.Stat(".")
 	if err != nil {
@@ -72,10 +71,8 @@ func (s *staging) publish(folder string) (string, error) {
 		there, err = s.parent.Lstat(folder)
 	}
 	if err != nil || !os.SameFile(wrote, there) {
-		return "", &Failure{
-			Code: CodeFolder, What: fmt.Sprintf("another user replaced the pack while it was written to %q", target),
-			Remedy: "name a folder that only you can write", Err: err,
-		}
+		return "", fail(CodeFolder, fmt.Sprintf("another user replaced the pack while it was written to %q", target),
+			"name a folder that only you can write").because(err)
 	}
 	return target, nil
 }

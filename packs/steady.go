@@ -53,10 +53,8 @@ func (s steady) explain(ctx context.Context, err error) error {
 	if !errors.Is(context.Cause(ctx), errSlow) {
 		return err
 	}
-	return &Failure{
-		Code: CodeServerTimeout, What: fmt.Sprintf("%s transfers less than %d KiB per minute", s.server, slowBytes>>10),
-		Remedy: "try again, and check the network and proxies in between", Err: errSlow,
-	}
+	return fail(CodeServerTimeout, fmt.Sprintf("%s transfers less than %d KiB per minute", s.server, slowBytes>>10),
+		"try again, and check the network and proxies in between").because(errSlow)
 }
 
 // watchdog measures how much is transferred while the client waits. It calls slow once if that is less

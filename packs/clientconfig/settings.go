@@ -15,6 +15,7 @@ import (
 
 	"oras.land/oras-go/v2/registry/remote/credentials"
 
+	"packhouse/finding"
 	"packhouse/packs"
 )
 
@@ -192,5 +193,7 @@ func (h Home) CAs(server string) (cas [][]byte, skipped []string) {
 
 // failure returns an error about a local file, with a remedy.
 func failure(err error, remedy string) error {
-	return &packs.Failure{Code: packs.CodeLocalFile, What: err.Error(), Remedy: remedy, Err: err}
+	return &packs.Failure{Err: err, Finding: finding.Finding{
+		Code: packs.CodeLocalFile, Severity: finding.Refused, What: err.Error(), Remedy: remedy,
+	}}
 }
