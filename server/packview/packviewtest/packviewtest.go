@@ -9,6 +9,7 @@ package packviewtest
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"sync"
 	"testing"
@@ -132,7 +133,8 @@ func (c *counted) ListDerived(ctx context.Context, folder string, visit func(str
 func settle(t *testing.T, records *record.Records) {
 	t.Helper()
 	done := make(chan struct{})
-	if !records.Run("settle", func(context.Context) { close(done) }) {
+	name := fmt.Sprintf("settle %p", done) // the name of an earlier call may still be taken
+	if !records.Run(name, func(context.Context) { close(done) }) {
 		t.Fatal("no job is taken")
 	}
 	<-done
