@@ -79,10 +79,22 @@ func (c *catalogue) reconcile(ctx context.Context) {
 // not a file, is not read: a walk of the repositories replaces it.
 const namesLimit = 64 << 20
 
+// readNames returns the content of a file of repository names. It reads nothing of a larger one.
+func (c *catalogue) readNames(name string) ([]byte, error) {
+	info, err := c.s.disk.Stat(name)
+	if err != nil {
+		return nil, err
+	}
+	if !info.Regular || info.Size > namesLimit {
+		return nil, fmt.Errorf("read %s: not a regular file, or larger than %d bytes", name, namesLimit)
+	}
+	return c.s.read(name, namesLimit)
+}
+
 // load reads the names file and what the last run recorded, and reports whether the file exists.
 func (c *catalogue) load() bool {
-	body, err := c.s.read(namesFile, namesLimit)
-	empty, emptyErr := c.s.read(emptyFile, namesLimit)
+	body, err := c.readNames(namesFile)
+	empty, emptyErr := c.readNames(emptyFile)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	defer func() { c.unsure = nil }()

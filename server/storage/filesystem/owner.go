@@ -302,17 +302,14 @@ func (s *Store) read(name string, limit int64) ([]byte, error) {
 		return nil, err
 	}
 	defer f.Close()
-	info, err := f.Stat()
+	body, err := io.ReadAll(io.LimitReader(f, limit+1))
 	if err != nil {
 		return nil, err
 	}
-	if info.Regular && info.Size <= limit {
-		body, err := io.ReadAll(io.LimitReader(f, limit+1))
-		if err != nil || int64(len(body)) <= limit {
-			return body, err
-		}
+	if int64(len(body)) > limit {
+		return nil, fmt.Errorf("read %s: larger than %d bytes", name, limit)
 	}
-	return nil, fmt.Errorf("read %s: not a regular file, or larger than %d bytes", name, limit)
+	return body, nil
 }
 
 // sweepLeftovers removes what earlier runs put into trash, and upload sessions invalidated by a
