@@ -81,14 +81,19 @@ const namesLimit = 64 << 20
 
 // readNames returns the content of a file of repository names. It reads nothing of a larger one.
 func (c *catalogue) readNames(name string) ([]byte, error) {
-	info, err := c.s.disk.Stat(name)
+	f, err := c.s.disk.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
 	if err != nil {
 		return nil, err
 	}
 	if !info.Regular || info.Size > namesLimit {
 		return nil, fmt.Errorf("read %s: not a regular file, or larger than %d bytes", name, namesLimit)
 	}
-	return c.s.read(name, namesLimit)
+	return io.ReadAll(io.LimitReader(f, namesLimit))
 }
 
 // load reads the names file and what the last run recorded, and reports whether the file exists.
