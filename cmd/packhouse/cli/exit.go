@@ -42,7 +42,7 @@ func ExitWith(code int, err error) error { return &ExitError{Code: code, err: er
 // Silent returns an error with an exit code that prints nothing.
 func Silent(code int) error { return &ExitError{Code: code} }
 
-// UsageError returns an error with exitUsage.
+// UsageError returns an error with ExitUsage.
 func UsageError(err error) error { return &ExitError{Code: ExitUsage, err: err} }
 
 // signalError is the cause of a context that a signal canceled.
@@ -54,7 +54,7 @@ func (e *signalError) Error() string { return e.signal.String() }
 func (e *signalError) Signal() os.Signal { return e.signal }
 
 // WithSignals returns a context that is canceled at the first SIGINT, SIGTERM or SIGHUP, with a
-// *signalError as its cause. A second one ends the process at once. While a.hangup is set, SIGHUP
+// *signalError as its cause. A second one ends the process at once. While a.Hangup is set, SIGHUP
 // calls it instead.
 func WithSignals(ctx context.Context, a *App) (context.Context, func()) {
 	ctx, cancel := context.WithCancelCause(ctx)

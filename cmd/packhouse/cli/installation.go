@@ -74,7 +74,7 @@ func (a *App) FindConfig(dir string, args []string) config.Found {
 	return config.Find(installed, a.Env, nil)
 }
 
-// SomeConfig is findConfig for commands that require a configuration.
+// SomeConfig is FindConfig for commands that require a configuration.
 func (a *App) SomeConfig(dir string, args []string) (string, error) {
 	found := a.FindConfig(dir, args)
 	if found.Path == "" {
@@ -160,7 +160,7 @@ func (a *App) Installation(dir string) (*installation.Installed, error) {
 	return usable(a.LoadInstallation(dir))
 }
 
-// Changeable is installation for commands that change it: it first finishes or rolls back an
+// Changeable is Installation for commands that change it: it first finishes or rolls back an
 // interrupted change.
 func (a *App) Changeable(lock *apply.Lock) (*installation.Installed, error) {
 	return usable(a.OpenInstallation(lock))

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/dustin/go-humanize"
+
 	"packhouse/finding"
 	"packhouse/printable"
 	"packhouse/server/config"
@@ -78,3 +80,25 @@ func (a *App) Report(e *ExitError) int {
 	}
 	return e.Code
 }
+
+// SayFindings prints all findings about the answers together.
+func (a *App) SayFindings(findings []finding.Finding) {
+	for _, f := range findings {
+		switch f.Severity {
+		case finding.Refused:
+			a.Say("error: %s", f)
+		case finding.Warning:
+			a.Warn("%s", f)
+		case finding.Note:
+			a.Say("note: %s", f)
+		}
+	}
+}
+
+// FindingOf returns a finding in the form that check, status and config verify share.
+func FindingOf(code, what, remedy string) config.Problem {
+	return config.Problem{Code: code, Severity: config.Warning, What: what, Remedy: remedy}
+}
+
+// HumanBytes formats a number of bytes for display. Negative numbers count as 0.
+func HumanBytes(n int64) string { return humanize.IBytes(uint64(max(n, 0))) }

@@ -15,14 +15,14 @@ import (
 	"packhouse/trust"
 )
 
-// Running is a server in the background. It implements setup.Running.
+// Running is a server in the background. It implements installation.Running.
 type Running struct {
 	*server.Server
 	done chan struct{}
 
 	// Read these only after done is closed.
 	err  error // of Run
-	left error // of handOver
+	left error // of handOverFiles
 }
 
 // Start serves path in the background and logs to w. It returns once connections are accepted.
@@ -52,7 +52,7 @@ func (r *Running) Addr() string { return r.Server.Addr().String() }
 // Done returns a channel that is closed when the server has stopped.
 func (r *Running) Done() <-chan struct{} { return r.done }
 
-// Shutdown implements setup.Running.
+// Shutdown implements installation.Running.
 func (r *Running) Shutdown(ctx context.Context) error {
 	if err := r.Server.Shutdown(ctx); err != nil {
 		return err

@@ -1,8 +1,11 @@
 package cli
 
 import (
+	"bufio"
 	"errors"
 	"fmt"
+	"io"
+	"strings"
 )
 
 // Confirm asks a question that only "y" or "yes" answers with yes. Without a terminal, --yes is
@@ -29,4 +32,11 @@ func (a *App) Confirm(yes bool, question string) error {
 func (a *App) Asks(question string) bool {
 	fmt.Fprintf(a.Stderr, "%s [y/N] ", question)
 	return readYes(a.Stdin)
+}
+
+// readYes reads one line and reports whether it means yes.
+func readYes(r io.Reader) bool {
+	line, _ := bufio.NewReader(r).ReadString('\n')
+	answer := strings.ToLower(strings.TrimSpace(line))
+	return answer == "y" || answer == "yes"
 }
