@@ -3,7 +3,6 @@ package server
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"strings"
 	"time"
 
@@ -16,57 +15,11 @@ import (
 	"packhouse/server/reference"
 	"packhouse/server/registry"
 	"packhouse/server/storage"
-	"packhouse/server/storage/filesystem"
-	"packhouse/server/storage/inmemory"
-	"packhouse/server/storage/s3"
 )
-
-// OpenStore opens the store that the configuration names.
-func OpenStore(ctx context.Context, c *config.Config, log *slog.Logger, now func() time.Time) (storage.Store, error) {
-	return openStore(ctx, c, filesystem.Options{Log: log, Now: now})
-}
-
-// OpenStoreOffline opens the store for an offline command, such as "store gc". If a server starts
-// on the same file-system store meanwhile, it waits for the command to close it; yield is then
-// called once.
-func OpenStoreOffline(ctx context.Context, c *config.Config, log *slog.Logger, now func() time.Time, work string, yield func()) (storage.Store, error) {
-	return openStore(ctx, c, filesystem.Options{Log: log, Now: now, Work: work, Yield: yield})
-}
 
 // defaultStoreWait is long enough for an offline command to finish its current step, and shorter
 // than service managers' start timeouts.
 const defaultStoreWait = 2 * time.Minute
-
-func openStore(ctx context.Context, c *config.Config, given filesystem.Options) (storage.Store, error) {
-	log, now := given.Log, given.Now
-	o := filesystem.Options{
-		Wait: given.Wait, Work: given.Work, Yield: given.Yield,
-		Root: c.Storage.Filesystem.RootDirectory, ReadOnly: c.Storage.Maintenance.ReadOnly.Enabled, Log: log, Now: now,
-		ProbeEvery: c.Health.StorageDriver.Interval,
-		Window:     c.Storage.Maintenance.GC.Window, UploadsPerUser: c.HTTP.Limits.UploadsPerUser,
-	}
-	open := filesystem.Open
-	switch c.Storage.Driver {
-	case config.Filesystem:
-	case config.InMemory:
-		open = inmemory.Open
-	case config.S3:
-		store, err := s3.Open(ctx, s3.Options{
-			Config: c.Storage.S3, ReadOnly: o.ReadOnly, Log: log, Now: now, Window: o.Window, UploadsPerUser: o.UploadsPerUser,
-		})
-		if err != nil {
-			return nil, err // a nil *s3.Store would be a non-nil storage.Store
-		}
-		return store, nil
-	default:
-		return nil, fmt.Errorf("storage driver %q is not one of %s, %s, %s", c.Storage.Driver, config.Filesystem, config.InMemory, config.S3)
-	}
-	store, err := open(ctx, o)
-	if err != nil {
-		return nil, err
-	}
-	return store, nil
-}
 
 // addHandlers creates the request handlers. They are stateless, so a reload simply creates new
 // ones.

@@ -18,7 +18,7 @@ import (
 	"packhouse/server/acme"
 	"packhouse/server/config"
 	"packhouse/server/storage"
-	"packhouse/server/storage/s3"
+	"packhouse/server/storage/drivers"
 	"packhouse/trust"
 )
 
@@ -27,19 +27,13 @@ const orderLease = "acme-"
 
 var errNoCache = errors.New("the storage keeps no certificates (http.tls.letsencrypt.cachefile): name a directory")
 
-// sharedRecords is implemented by stores that several servers share.
-type sharedRecords interface {
-	Records(folder string) *s3.Records
-	Lease(ctx context.Context, name string) (held context.Context, release func(), ok bool, err error)
-}
-
-// recordCache is a certificate cache in such a store.
-type recordCache struct{ *s3.Records }
+// recordCache is a certificate cache in a store that several servers share.
+type recordCache struct{ storage.Records }
 
 // Get implements acme.Cache.
 func (c recordCache) Get(ctx context.Context, key string) ([]byte, error) {
 	data, err := c.Records.Get(ctx, key)
-	if errors.Is(err, s3.ErrNoRecord) {
+	if errors.Is(err, storage.ErrNoRecord) {
 		return nil, acme.ErrCacheMiss
 	}
 	return data, err
@@ -54,7 +48,7 @@ func CertificateCache(ctx context.Context, c *config.Config) (acme.Cache, error)
 	if c.Storage.Driver != config.S3 {
 		return nil, errNoCache
 	}
-	records, err := s3.OpenRecords(ctx, c.Storage.S3, c.HTTP.TLS.LetsEncrypt.StorageFolder())
+	records, err := drivers.OpenRecords(ctx, c, c.HTTP.TLS.LetsEncrypt.StorageFolder())
 	if err != nil {
 		return nil, err
 	}
@@ -64,7 +58,7 @@ func CertificateCache(ctx context.Context, c *config.Config) (acme.Cache, error)
 // orderCache returns the certificate cache, and the lease for servers that share it.
 func orderCache(c *config.Config, store storage.Store) (acme.Cache, acme.Lease, error) {
 	folder, readOnly := c.HTTP.TLS.LetsEncrypt.StorageFolder(), c.Storage.Maintenance.ReadOnly.Enabled
-	shared, able := store.(sharedRecords)
+	shared, able := store.(storage.Shared)
 	switch {
 	case folder == "":
 		return acme.Directory(c.CertificateDirectory()), nil, nil

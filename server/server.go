@@ -21,7 +21,7 @@ import (
 	"packhouse/server/notification"
 	packrecord "packhouse/server/packview/record"
 	"packhouse/server/storage"
-	"packhouse/server/storage/filesystem"
+	"packhouse/server/storage/drivers"
 )
 
 // Options configures a Server. Only Config is required.
@@ -141,7 +141,7 @@ func (s *Server) assemble(ctx context.Context) (err error) {
 	}
 	if s.store = s.options.Store; s.store == nil {
 		wait := cmp.Or(s.options.StoreWait, defaultStoreWait)
-		if s.store, err = openStore(ctx, c, filesystem.Options{Log: s.log, Now: s.now, Wait: wait}); err != nil {
+		if s.store, err = drivers.Open(ctx, c, drivers.Options{Log: s.log, Now: s.now, Wait: wait}); err != nil {
 			return err
 		}
 	}

@@ -12,7 +12,6 @@ import (
 	"packhouse/server/auth"
 	"packhouse/server/config"
 	"packhouse/server/storage"
-	"packhouse/server/storage/s3"
 	"packhouse/trust"
 )
 
@@ -28,7 +27,7 @@ const (
 // openSignIns returns the Keeper for the sign-in record, or nil if the storage is not persistent.
 func openSignIns(c *config.Config, store storage.Store) auth.Keeper {
 	var k auth.Keeper
-	switch shared, able := store.(sharedRecords); {
+	switch shared, able := store.(storage.Shared); {
 	case c.Auth.Method == config.AuthNone:
 		return nil
 	case able:
@@ -105,12 +104,12 @@ func (dir signInsOnDisk) Save(_ context.Context, record []byte) error {
 
 // signInsInBucket stores the record in the bucket. Servers that share it merge each other's records
 // before saving. If two save at once, sign-ins of one may be lost until its next save.
-type signInsInBucket struct{ records *s3.Records }
+type signInsInBucket struct{ records storage.Records }
 
 // Load implements auth.Keeper.
 func (b signInsInBucket) Load(ctx context.Context) ([]byte, error) {
 	record, err := b.records.Get(ctx, signInsRecord)
-	if errors.Is(err, s3.ErrNoRecord) {
+	if errors.Is(err, storage.ErrNoRecord) {
 		return nil, nil
 	}
 	return record, err

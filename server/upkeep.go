@@ -10,7 +10,6 @@ import (
 
 	"packhouse/server/config"
 	"packhouse/server/storage"
-	"packhouse/server/storage/s3"
 )
 
 // firstUpkeep is the earliest time after a start that upkeep begins, so that a server that restarts
@@ -67,7 +66,7 @@ func (s *Server) repeat(ctx context.Context, c chore) {
 		first = false
 		m := s.current.Load().config.Storage.Maintenance
 		err := c.do(ctx, m)
-		if errors.Is(err, s3.ErrElsewhere) {
+		if errors.Is(err, storage.ErrElsewhere) {
 			s.log.LogAttrs(ctx, slog.LevelDebug, "another process looks after the store", slog.String("what", c.what))
 			continue
 		}

@@ -16,35 +16,11 @@ import (
 	"packhouse/server/notification"
 	"packhouse/server/reference"
 	"packhouse/server/registry"
-	"packhouse/server/storage/s3"
+	"packhouse/server/storage"
 )
 
 // notificationDir is the directory of webhook queues below the root of a file-system store.
 const notificationDir = "packhouse/v1/notifications"
-
-// notificationRecords is the folder of webhook queues in a bucket.
-const notificationRecords = "notifications"
-
-// bucketRecords stores the queues of all processes that share a bucket.
-type bucketRecords struct {
-	*s3.Records
-	store *s3.Store
-}
-
-// List implements notification.Records.
-func (r bucketRecords) List(ctx context.Context) ([]notification.Record, error) {
-	listed, err := r.Records.List(ctx)
-	all := make([]notification.Record, 0, len(listed))
-	for _, l := range listed {
-		all = append(all, notification.Record{Name: l.Name, Age: l.Age})
-	}
-	return all, err
-}
-
-// Alone implements notification.Records.
-func (r bucketRecords) Alone(ctx context.Context, what string) (context.Context, func(), bool, error) {
-	return r.store.Lease(ctx, what)
-}
 
 // openNotifier opens the queues of the configured webhooks. They are in memory if the store is
 // read-only or neither on disk nor in a bucket.
@@ -53,11 +29,11 @@ func (s *Server) openNotifier(c *config.Config) (*notification.Notifier, error) 
 	if c.Storage.Driver == config.Filesystem && !c.Storage.Maintenance.ReadOnly.Enabled {
 		dir = c.Storage.Filesystem.RootDirectory
 	}
-	var records notification.Records
-	if store, ok := s.store.(*s3.Store); ok && !c.Storage.Maintenance.ReadOnly.Enabled {
-		records = bucketRecords{store.Records(notificationRecords), store}
+	o := notification.Options{Config: c.Notifications, Dir: dir, Below: notificationDir, Log: s.log}
+	if shared, ok := s.store.(storage.Shared); ok && !c.Storage.Maintenance.ReadOnly.Enabled {
+		o.Shared = shared
 	}
-	n, err := notification.Open(notification.Options{Config: c.Notifications, Dir: dir, Below: notificationDir, Records: records, Log: s.log})
+	n, err := notification.Open(o)
 	if err != nil {
 		return nil, fmt.Errorf("open notifications: %w", err)
 	}

@@ -75,7 +75,7 @@ func until(t *testing.T, what string, is func() bool) {
 // queues are the three places where events wait.
 var queues = map[string]func(t *testing.T, o *Options){
 	"disk":   func(t *testing.T, o *Options) { o.Dir = t.TempDir() },
-	"bucket": func(_ *testing.T, o *Options) { o.Records = newFolder() },
+	"bucket": func(_ *testing.T, o *Options) { o.Shared = newFolder() },
 	"memory": func(*testing.T, *Options) {},
 }
 
@@ -204,7 +204,7 @@ func TestAddedAndRemoved(t *testing.T) {
 					all, _ := n.fleet.all()
 					return len(all) == 2
 				})
-				o.Records.(*folder).wait(time.Minute)
+				o.Shared.(*folder).wait(time.Minute)
 			}
 			reload(t, n, all)
 			n.Notify(Event{ID: "4"})

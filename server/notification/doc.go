@@ -30,7 +30,7 @@
 // is killed loses the undelivered events of its last two seconds. The other guarantees are the same, except for the order:
 // events of different processes are not ordered, and those that were taken over arrive later.
 //
-// Without Dir and Records, the queue is in memory and ends with the process.
+// Without Dir and Shared, the queue is in memory and ends with the process.
 //
 // # Reload
 //

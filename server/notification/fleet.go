@@ -7,6 +7,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"packhouse/server/storage"
 )
 
 const (
@@ -28,7 +30,8 @@ const (
 // An owner is one endpoint of one process. If an endpoint is removed from the configuration, its records stay, as they do
 // when a process stops. Processes that still have the endpoint take them over; so does this one when the endpoint returns.
 type fleet struct {
-	records Records
+	store   storage.Shared
+	records storage.Records
 	log     *slog.Logger
 	now     func() time.Time
 	looked  time.Time     // of the last search for records of others
@@ -49,8 +52,11 @@ type member struct {
 	leaving bool      // it is removed after its pending events are recorded
 }
 
-func newFleet(records Records, log *slog.Logger) *fleet {
-	return &fleet{records: records, log: log, members: map[string]*member{}, now: time.Now}
+// fleetName is the name of the folder of the records, and of the lease of the process that takes some over.
+const fleetName = "notifications"
+
+func newFleet(store storage.Shared, log *slog.Logger) *fleet {
+	return &fleet{store: store, records: store.Records(fleetName), log: log, members: map[string]*member{}, now: time.Now}
 }
 
 // join adds an endpoint. One that is just leaving keeps its queue.
@@ -244,7 +250,7 @@ func (f *fleet) adopt(ctx context.Context) error {
 	if err != nil || len(left) == 0 {
 		return err
 	}
-	held, release, ok, err := f.records.Alone(ctx, "notifications")
+	held, release, ok, err := f.store.Lease(ctx, fleetName)
 	if err != nil || !ok {
 		return err
 	}

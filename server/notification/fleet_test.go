@@ -12,9 +12,10 @@ import (
 	"time"
 
 	"packhouse/server/config"
+	"packhouse/server/storage"
 )
 
-// folder is records in memory, with a clock.
+// folder is a shared store with one folder of records in memory, with a clock.
 type folder struct {
 	mu       sync.Mutex
 	content  map[string][]byte
@@ -22,12 +23,14 @@ type folder struct {
 	now      time.Time
 	requests map[string]int
 	fail     func(verb, name string) error
-	taken    bool // Alone is
+	taken    bool // the lease is
 }
 
 func newFolder() *folder {
 	return &folder{content: map[string][]byte{}, written: map[string]time.Time{}, now: time.Unix(1e9, 0), requests: map[string]int{}}
 }
+
+func (f *folder) Records(string) storage.Records { return f }
 
 func (f *folder) enter(verb, name string) (leave func(), err error) {
 	f.mu.Lock()
@@ -74,21 +77,21 @@ func (f *folder) Delete(_ context.Context, name string) error {
 	return nil
 }
 
-func (f *folder) List(context.Context) ([]Record, error) {
+func (f *folder) List(context.Context) ([]storage.Record, error) {
 	leave, err := f.enter("list", "")
 	if err != nil {
 		return nil, err
 	}
 	defer leave()
-	var all []Record
+	var all []storage.Record
 	for name := range f.content {
-		all = append(all, Record{name, f.now.Sub(f.written[name])})
+		all = append(all, storage.Record{Name: name, Age: f.now.Sub(f.written[name])})
 	}
-	slices.SortFunc(all, func(a, b Record) int { return strings.Compare(a.Name, b.Name) })
+	slices.SortFunc(all, func(a, b storage.Record) int { return strings.Compare(a.Name, b.Name) })
 	return all, nil
 }
 
-func (f *folder) Alone(ctx context.Context, _ string) (context.Context, func(), bool, error) {
+func (f *folder) Lease(ctx context.Context, _ string) (context.Context, func(), bool, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.taken {
@@ -125,7 +128,7 @@ func (f *folder) names() (all []string) {
 // process is a server that shares a folder. Nothing of it runs by itself.
 func (f *folder) process(t *testing.T, endpoints ...string) *Notifier {
 	t.Helper()
-	o := Options{Records: f, Log: slog.New(slog.NewTextHandler(t.Output(), nil)), Sleep: func(context.Context, time.Duration) {}}
+	o := Options{Shared: f, Log: slog.New(slog.NewTextHandler(t.Output(), nil)), Sleep: func(context.Context, time.Duration) {}}
 	for _, name := range endpoints {
 		o.Config.Endpoints = append(o.Config.Endpoints, config.Endpoint{Name: name, URL: "http://127.0.0.1:1/"})
 	}
@@ -338,8 +341,8 @@ func TestSharedQueuesDeliver(t *testing.T) {
 	})
 	start := func() (*Notifier, func()) {
 		n, err := Open(Options{
-			Config:  config.Notifications{Endpoints: []config.Endpoint{{Name: "hook", URL: r.URL, Timeout: patience, Threshold: 1, Backoff: time.Millisecond}}},
-			Records: f, Log: slog.New(slog.DiscardHandler),
+			Config: config.Notifications{Endpoints: []config.Endpoint{{Name: "hook", URL: r.URL, Timeout: patience, Threshold: 1, Backoff: time.Millisecond}}},
+			Shared: f, Log: slog.New(slog.DiscardHandler),
 			Sleep: func(ctx context.Context, _ time.Duration) { sleep(ctx, 2*time.Millisecond) },
 		})
 		if err != nil {

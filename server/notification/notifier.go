@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"packhouse/server/config"
+	"packhouse/server/storage"
 	"packhouse/trust"
 )
 
@@ -18,11 +19,11 @@ type Options struct {
 	Config config.Notifications
 	Dir    string // root directory of the store that contains the queues; empty: the queues are in memory
 	Below  string // slash-separated path of the queues below Dir, in which no link is followed; empty: Dir itself
-	// Records stores undelivered events for this process and others. Nil: Dir does, if it is set.
-	Records Records
-	Log     *slog.Logger
-	Client  func() *http.Client                        // returns the client of one endpoint; nil: newClient
-	Sleep   func(ctx context.Context, d time.Duration) // nil: sleep until d has passed or ctx is done
+	// Shared stores undelivered events for this process and others. Nil: Dir does, if it is set.
+	Shared storage.Shared
+	Log    *slog.Logger
+	Client func() *http.Client                        // returns the client of one endpoint; nil: newClient
+	Sleep  func(ctx context.Context, d time.Duration) // nil: sleep until d has passed or ctx is done
 
 	grace time.Duration // for the running request when delivery ends; 0: stoppingGrace
 }
@@ -79,8 +80,8 @@ func Open(o Options) (*Notifier, error) {
 		o.grace = stoppingGrace
 	}
 	n := &Notifier{options: o, log: o.Log, leaving: map[string]*endpoint{}}
-	if o.Records != nil {
-		n.fleet = newFleet(o.Records, o.Log)
+	if o.Shared != nil {
+		n.fleet = newFleet(o.Shared, o.Log)
 	}
 	if o.Dir != "" {
 		root, err := openQueues(o.Dir)

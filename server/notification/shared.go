@@ -2,30 +2,9 @@ package notification
 
 import (
 	"bytes"
-	"context"
 	"fmt"
 	"sync"
-	"time"
 )
-
-// Records stores the queues that processes share: a folder of small objects, for example in a bucket. Names consist of
-// letters, digits, '-', '_' and '.'.
-type Records interface {
-	Get(ctx context.Context, name string) ([]byte, error)
-	Put(ctx context.Context, name string, content []byte) error
-	Delete(ctx context.Context, name string) error
-	// List returns every record with its age by the clock of the storage.
-	List(ctx context.Context) ([]Record, error)
-	// Alone acquires a lease, which only one process has at a time. The caller calls release; held ends if the lease is
-	// lost. It returns false if another process has the lease.
-	Alone(ctx context.Context, what string) (held context.Context, release func(), ok bool, err error)
-}
-
-// Record is one entry of Records.
-type Record struct {
-	Name string
-	Age  time.Duration
-}
 
 // recordBytes is the maximum size of a record. Larger events are not recorded.
 const recordBytes = 512 << 10

@@ -14,8 +14,8 @@ import (
 
 	"packhouse/cmd/packhouse/cli"
 	"packhouse/cmd/packhouse/deployment"
-	"packhouse/server"
 	"packhouse/server/config"
+	"packhouse/server/storage/drivers"
 	"packhouse/setup/installation"
 )
 
@@ -191,7 +191,7 @@ func tryBucket(ctx context.Context, a *cli.App, c *config.Config) ([]config.Prob
 	defer cancel()
 	once := *c
 	once.Storage.S3.MaxRetries = 1 // the user is waiting
-	store, err := server.OpenStore(ctx, &once, slog.New(slog.DiscardHandler), a.Now)
+	store, err := drivers.Open(ctx, &once, drivers.Options{Log: slog.New(slog.DiscardHandler), Now: a.Now})
 	if err != nil {
 		return nil, err
 	}

@@ -15,6 +15,7 @@ import (
 	"packhouse/server/admin"
 	"packhouse/server/config"
 	"packhouse/server/storage"
+	"packhouse/server/storage/drivers"
 )
 
 // New returns the commands that maintain the store. Each uses the running server, which owns
@@ -89,7 +90,9 @@ func (o *options) withKeeper(cmd *cobra.Command, args []string, do func(context.
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	log := slog.New(slog.NewTextHandler(o.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
-	store, err := server.OpenStoreOffline(ctx, c, log, o.Now, "store "+cmd.Name(), func() { cancel(errYielded) })
+	store, err := drivers.Open(ctx, c, drivers.Options{
+		Log: log, Now: o.Now, Work: "store " + cmd.Name(), Yield: func() { cancel(errYielded) },
+	})
 	if err != nil {
 		return err
 	}

@@ -71,4 +71,7 @@ func (r derivedRecords) ListDerived(ctx context.Context, folder string, visit fu
 	return nil
 }
 
-var _ storage.Derived = (*Store)(nil)
+var (
+	_ storage.Derived = (*Store)(nil)
+	_ storage.Shared  = (*Store)(nil)
+)

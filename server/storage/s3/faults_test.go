@@ -253,7 +253,7 @@ func TestEngineFaults(t *testing.T) {
 	}
 	// Blobs that no manifest refers to may be collected after a window; what there is must be good.
 	r, err := direct.Scrub(t.Context(), storage.ScrubOptions{}, nil)
-	for deadline := time.Now().Add(2 * leaseLife); errors.Is(err, ErrElsewhere) && time.Now().Before(deadline); {
+	for deadline := time.Now().Add(2 * leaseLife); errors.Is(err, storage.ErrElsewhere) && time.Now().Before(deadline); {
 		time.Sleep(time.Second) // giving the lease back was cut off: it runs out
 		r, err = direct.Scrub(t.Context(), storage.ScrubOptions{}, nil)
 	}

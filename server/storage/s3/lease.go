@@ -23,9 +23,7 @@ type leaseRecord struct {
 	Released bool   `json:"released,omitempty"`
 }
 
-// Lease acquires a time-limited lock in the bucket. The returned context is canceled when the lease
-// is lost, and release releases it. ok is false if another process holds it. It only prevents
-// double work: safety does not depend on mutual exclusion.
+// Lease implements storage.Shared.
 func (s *Store) Lease(ctx context.Context, name string) (held context.Context, release func(), ok bool, err error) {
 	if !s.traits.Conditional() {
 		return ctx, func() {}, true, nil // only one process may use the bucket

@@ -5,29 +5,25 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"time"
 
 	"packhouse/server/config"
+	"packhouse/server/storage"
 )
-
-// ErrNoRecord means that no record with that name exists.
-var ErrNoRecord = errors.New("no such record")
 
 // mostRecord is the largest record, in bytes.
 const mostRecord = 1 << 20
 
-// Records is a folder of small objects in the bucket that every process of the registry shares,
-// such as issued certificates.
-type Records struct {
+// records implements storage.Records with objects of the bucket.
+type records struct {
 	s      *Store
 	folder string
 }
 
-// Records returns a folder of records. folder must be a safe key element.
-func (s *Store) Records(folder string) *Records { return &Records{s, recordsDir + folder + "/"} }
+// Records implements storage.Shared.
+func (s *Store) Records(folder string) storage.Records { return &records{s, recordsDir + folder + "/"} }
 
 // OpenRecords opens a folder of records for reading. It neither probes the bucket nor writes to it.
-func OpenRecords(ctx context.Context, c config.S3Storage, folder string) (*Records, error) {
+func OpenRecords(ctx context.Context, c config.S3Storage, folder string) (storage.Records, error) {
 	client, err := newClient(ctx, c)
 	if err != nil {
 		return nil, fmt.Errorf("open storage: %w", err)
@@ -35,19 +31,19 @@ func OpenRecords(ctx context.Context, c config.S3Storage, folder string) (*Recor
 	return newStore(ctx, client, Options{Config: c, ReadOnly: true}).Records(folder), nil
 }
 
-func (r *Records) key(name string) string { return r.folder + escapeRecord(name) }
+func (r *records) key(name string) string { return r.folder + escapeRecord(name) }
 
-// Get returns a record, or ErrNoRecord.
-func (r *Records) Get(ctx context.Context, name string) ([]byte, error) {
+// Get implements storage.Records.
+func (r *records) Get(ctx context.Context, name string) ([]byte, error) {
 	body, _, err := read(ctx, r.s.bucket, r.key(name), mostRecord)
 	if errors.Is(err, errMissing) {
-		return nil, ErrNoRecord
+		return nil, storage.ErrNoRecord
 	}
 	return body, err
 }
 
-// Put writes a record.
-func (r *Records) Put(ctx context.Context, name string, content []byte) error {
+// Put implements storage.Records.
+func (r *records) Put(ctx context.Context, name string, content []byte) error {
 	leave, err := r.s.enter()
 	if err != nil {
 		return err
@@ -57,8 +53,8 @@ func (r *Records) Put(ctx context.Context, name string, content []byte) error {
 	return err
 }
 
-// Delete removes a record if it exists.
-func (r *Records) Delete(ctx context.Context, name string) error {
+// Delete implements storage.Records.
+func (r *records) Delete(ctx context.Context, name string) error {
 	leave, err := r.s.enter()
 	if err != nil {
 		return err
@@ -67,18 +63,12 @@ func (r *Records) Delete(ctx context.Context, name string) error {
 	return r.s.bucket.delete(ctx, r.key(name))
 }
 
-// Listed is a record and its age by the S3 service's clock.
-type Listed struct {
-	Name string
-	Age  time.Duration
-}
-
-// List returns the records whose names need no escaping, sorted by name.
-func (r *Records) List(ctx context.Context) ([]Listed, error) {
-	var all []Listed
+// List implements storage.Records.
+func (r *records) List(ctx context.Context) ([]storage.Record, error) {
+	var all []storage.Record
 	err := walk(ctx, r.s.bucket, r.folder, func(o object) error {
 		if name := strings.TrimPrefix(o.key, r.folder); escapeRecord(name) == name {
-			all = append(all, Listed{name, r.s.now().Sub(o.modTime)})
+			all = append(all, storage.Record{Name: name, Age: r.s.now().Sub(o.modTime)})
 		}
 		return nil
 	})

@@ -58,7 +58,7 @@ func (s *Store) Scrub(ctx context.Context, o storage.ScrubOptions, report func(s
 			return c.sum, err
 		}
 		if !ok {
-			return c.sum, fmt.Errorf("scrub: %w", ErrElsewhere)
+			return c.sum, fmt.Errorf("scrub: %w", storage.ErrElsewhere)
 		}
 		defer release()
 		ctx = held
@@ -71,9 +71,6 @@ func (s *Store) Scrub(ctx context.Context, o storage.ScrubOptions, report func(s
 	}
 	return c.sum, nil
 }
-
-// ErrElsewhere means that another process that shares the bucket is scrubbing.
-var ErrElsewhere = errors.New("another process that shares the bucket is at it")
 
 func (c *scrubbing) damage(d storage.Damage) {
 	if len(c.sum.Damaged) < mostDamage {

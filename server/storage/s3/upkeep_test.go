@@ -240,7 +240,7 @@ func TestOneScrubsForAll(t *testing.T) {
 	if err != nil || !ok {
 		t.Fatalf("%v, %v", ok, err)
 	}
-	if r, err := s.Scrub(t.Context(), storage.ScrubOptions{}, nil); !errors.Is(err, ErrElsewhere) || r.Blobs != 0 {
+	if r, err := s.Scrub(t.Context(), storage.ScrubOptions{}, nil); !errors.Is(err, storage.ErrElsewhere) || r.Blobs != 0 {
 		t.Errorf("%+v, %v", r, err)
 	}
 	release()
