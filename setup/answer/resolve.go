@@ -44,7 +44,9 @@ func Resolve(ctx context.Context, m *machine.Machine, in *installation.Installed
 		r.answers.Offline, _ = question.ParseBool(text)
 	}
 	r.directory()
+	r.recorded()
 	r.scalars()
+	r.lostStorage()
 	r.names()
 	r.users()
 	r.passwords(passwords)
@@ -84,6 +86,7 @@ type resolver struct {
 	installed *installation.Installed
 	input     Input
 	layers    []layer // highest precedence first
+	source    string  // of the answers of a lost myconfig.yml, for a message: " with …"
 
 	answers  question.Answers
 	origins  map[string]Origin
@@ -364,6 +367,9 @@ func (r *resolver) existing() {
 		remedy := "what was edited by hand is kept"
 		if d.What == "missing" {
 			remedy = "setup writes it again"
+			if d.Path == installation.ConfigFile {
+				remedy += r.source
+			}
 		}
 		r.findings = append(r.findings,
 			setup.Remark(setup.CodeDrift, fmt.Sprintf("%s differs from what setup wrote: %s", d.Path, d.What), remedy))

@@ -109,7 +109,7 @@ func (b *builder) build(ctx context.Context) error {
 // answersFile plans answers.yml. The file also lists detected values, such as interfaces, which
 // change; that alone does not justify a write.
 func (b *builder) answersFile() {
-	const meaning = "the answers, for the next machine; without secrets, never read back"
+	const meaning = "the answers, for the next machine; without secrets, read only if myconfig.yml is lost"
 	if _, err := os.Stat(b.path(installation.AnswersFile)); err == nil && !b.plan.Pending() {
 		b.keep(installation.AnswersFile, meaning)
 		return
