@@ -76,7 +76,7 @@ var mayImport = map[string][]string{
 
 	// The wing of the server.
 	"server":              {"server/...", "certgen", "finding", "printable", "trust"},
-	"server/auth":         {"finding", "server/auth/htpasswd", "server/config", "server/problem", "server/reference", "server/route", "trust"},
+	"server/auth":         {"finding", "printable", "server/auth/htpasswd", "server/config", "server/problem", "server/reference", "server/route", "trust"},
 	"server/registry":     {"server/auth", "server/manifest", "server/problem", "server/reference", "server/route", "server/storage", "server/transfer"},
 	"server/notification": {"server/config", "server/storage", "trust"},
 	"server/packview":     {"packs", "server/auth", "server/manifest", "server/problem", "server/reference", "server/route", "server/storage", "server/transfer"},

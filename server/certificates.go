@@ -36,6 +36,7 @@ type certificates struct {
 	stamps    []stamp // of all files
 	settled   bool
 	reminded  time.Time // of the coming expiry
+	rotate    string    // command that renews the certificate, for messages
 	failures  int       // consecutive loads that found no usable pair
 }
 
@@ -57,7 +58,7 @@ const settledAfter = 2 * time.Second
 // newCertificates loads the configured pair, or the certificates ordered before, which may be in
 // the store.
 func newCertificates(ctx context.Context, c *config.Config, store storage.Store, now func() time.Time, log *slog.Logger) (*certificates, error) {
-	cs := &certificates{now: now, log: log}
+	cs := &certificates{now: now, log: log, rotate: "packhouse cert rotate"}
 	if c.HTTP.TLS.LetsEncrypt.Enabled() {
 		var err error
 		if cs.acme, err = newManager(ctx, c, store, now, log); err != nil {
@@ -331,8 +332,8 @@ func (cs *certificates) remind() {
 	}
 	cs.reminded = now
 	if now.After(leaf.NotAfter) {
-		cs.log.Error("the certificate has run out, clients refuse it", "certificate", cs.cert, "not_after", leaf.NotAfter, "remedy", "packhouse cert rotate")
+		cs.log.Error("the certificate has run out, clients refuse it", "certificate", cs.cert, "not_after", leaf.NotAfter, "remedy", cs.rotate)
 		return
 	}
-	cs.log.Warn("the certificate runs out soon", "certificate", cs.cert, "not_after", leaf.NotAfter, "remedy", "packhouse cert rotate")
+	cs.log.Warn("the certificate runs out soon", "certificate", cs.cert, "not_after", leaf.NotAfter, "remedy", cs.rotate)
 }

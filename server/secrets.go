@@ -5,6 +5,7 @@ import (
 	"os"
 	"runtime"
 
+	"packhouse/printable"
 	"packhouse/server/config"
 )
 
@@ -21,7 +22,7 @@ func warnModes(c *config.Config, log *slog.Logger) {
 			continue
 		}
 		if mode := info.Mode().Perm(); mode&0o007 != 0 {
-			log.Warn("every user can read a file that holds secrets", "path", path, "mode", mode.String(), "remedy", "chmod o= "+path)
+			log.Warn("every user can read a file that holds secrets", "path", path, "mode", mode.String(), "remedy", "chmod o= "+printable.Shell(path))
 		}
 	}
 }

@@ -2,9 +2,12 @@ package server
 
 import (
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"packhouse/printable"
 )
 
 // TestSecretModes warns about secrets that every user can read, and not about those of a group.
@@ -51,6 +54,10 @@ func TestEndOfCertificate(t *testing.T) {
 		t.Error("not told again the next day")
 	}
 	now = certs.ends().Add(time.Hour)
+	want := "packhouse cert rotate --dir " + printable.Shell(filepath.Dir(f.path("myconfig.yml")))
+	if !strings.Contains(f.log.String(), want) {
+		t.Errorf("the remedy is not %s:\n%s", want, f.log)
+	}
 	if told(over) != 1 || told(soon) != 2 {
 		t.Errorf("after the end:\n%s", f.log)
 	}

@@ -11,11 +11,13 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"packhouse/printable"
 	"packhouse/server/auth"
 	"packhouse/server/config"
 	"packhouse/server/notification"
@@ -136,7 +138,9 @@ func (s *Server) assemble(ctx context.Context) (err error) {
 	if s.audit, err = openAudit(c.Log.Audit.Path, s.now, s.log); err != nil {
 		return err
 	}
-	if s.auth, err = auth.NewAuthenticator(c.Auth, auth.Options{Now: s.now, Log: s.log}); err != nil {
+	if s.auth, err = auth.NewAuthenticator(c.Auth, auth.Options{
+		Now: s.now, Log: s.log, ConfigPath: s.options.ConfigPath,
+	}); err != nil {
 		return fmt.Errorf("read users: %w", err)
 	}
 	if s.store = s.options.Store; s.store == nil {
@@ -153,6 +157,9 @@ func (s *Server) assemble(ctx context.Context) (err error) {
 	if c.HTTP.TLS.Enabled() {
 		if s.certs, err = newCertificates(ctx, c, s.store, s.now, s.log); err != nil {
 			return err
+		}
+		if path := s.options.ConfigPath; path != "" {
+			s.certs.rotate += " --dir " + printable.Shell(filepath.Dir(path))
 		}
 	}
 	s.records = s.openRecords()

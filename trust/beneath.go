@@ -132,6 +132,16 @@ func MoveAway(path string) string {
 	return "move it away with mv " + printable.Shell(path) + " " + printable.Shell(path+".away")
 }
 
+// MountWritable returns what to do about a path on a file system that is mounted read-only.
+func MountWritable(path string) string {
+	for parent := filepath.Dir(path); parent != path; path, parent = parent, filepath.Dir(parent) {
+		if _, err := os.Stat(path); err == nil {
+			break
+		}
+	}
+	return `mount it writable with mount -o remount,rw "$(findmnt -n -o TARGET -T ` + printable.Shell(path) + `)"`
+}
+
 // removal returns what to do about a file that another user may have planted.
 func removal(path string) string {
 	return "look at it first: if it is not yours, remove it with rm " + printable.Shell(path)

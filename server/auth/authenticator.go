@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"packhouse/printable"
 	"packhouse/server/auth/htpasswd"
 	"packhouse/server/config"
 	"packhouse/server/problem"
@@ -26,6 +27,8 @@ type Options struct {
 	Slots int
 	// Queue is the maximum number of attempts waiting for a slot; 0 means 256.
 	Queue int
+	// ConfigPath is the path of the configuration file, for messages; empty: unknown.
+	ConfigPath string
 }
 
 // Authenticator identifies the sender of a request, by HTTP Basic authentication against an
@@ -78,6 +81,10 @@ func NewAuthenticator(c config.Auth, o Options) (*Authenticator, error) {
 	}
 	if o.Queue <= 0 {
 		o.Queue = 256
+	}
+	a.users.command = "packhouse config verify"
+	if o.ConfigPath != "" {
+		a.users.command += " " + printable.Shell(o.ConfigPath)
 	}
 	a.cache = newCache()
 	a.guard = newGuard(a.cache)

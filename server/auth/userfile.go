@@ -31,6 +31,8 @@ type userFile struct {
 	broken atomic.Pointer[error]
 	looked atomic.Int64 // Unix nanoseconds of the last poll
 
+	command string // validates the configuration and the file; set before use
+
 	mu      sync.Mutex
 	path    string
 	file    *htpasswd.File // the file in use; nil before the first one
@@ -89,7 +91,7 @@ func (f *userFile) poll(now time.Time, log *slog.Logger) {
 	case err != nil && (was == nil || (*was).Error() != err.Error()):
 		f.broken.Store(&err)
 		log.Error("the htpasswd file cannot be loaded; the last valid users stay in use", "path", f.path, "error", err,
-			"remedy", "correct the file, or restore the backup")
+			"remedy", f.command+" reports its faults; correct them, or restore a backup of the file")
 	}
 }
 

@@ -136,7 +136,7 @@ func TestMissingIsLoud(t *testing.T) {
 // fault is logged once, and that it ends when the file is valid.
 func TestDamagedIsLoud(t *testing.T) {
 	content := line(t, "ann", "right", lowCost)
-	b := newBench(t, content)
+	b := newBenchWith(t, content, config.Lockout{}, Options{ConfigPath: "/etc/a registry/myconfig.yml"})
 	c := config.Auth{Method: config.AuthHtpasswd, Htpasswd: config.Htpasswd{Realm: "r", Path: b.path}}
 	b.write(content + "bob:{SHA}abc\n")
 	for range 5 {
@@ -148,6 +148,9 @@ func TestDamagedIsLoud(t *testing.T) {
 	}
 	if n := strings.Count(b.log.String(), "cannot be loaded"); n != 1 {
 		t.Errorf("logged %d times:\n%s", n, b.log.String())
+	}
+	if want := "packhouse config verify '/etc/a registry/myconfig.yml'"; !strings.Contains(b.log.String(), want) {
+		t.Errorf("the remedy does not name %s:\n%s", want, b.log.String())
 	}
 	if err := b.Reconfigure(c); err == nil || !strings.Contains(err.Error(), "line 2") {
 		t.Errorf("reload: %v", err)

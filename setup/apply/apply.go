@@ -93,7 +93,7 @@ func (w *worker) run(ctx context.Context, p *plan.Plan, j *installation.Journal)
 		return "", finding.NewError(
 			setup.Refuse(
 				setup.CodeHalfDone, "an earlier change of "+w.dir+" was interrupted",
-				"run setup again: it finishes or undoes that first",
+				"run "+installation.Completes(w.dir)+": it completes that change or rolls it back",
 			),
 		)
 	}

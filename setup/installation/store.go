@@ -72,7 +72,7 @@ func unusableRecord(root string, err error) *trust.Error {
 	uid, _ := machine.Owner(info)
 	return &trust.Error{
 		Path: record, Owner: fmt.Sprintf("uid %d", uid), Mode: info.Mode(),
-		Reason: "it is not a record of an installation", Fix: "look at it first, then move it away",
+		Reason: "it is not a record of an installation", Fix: "look at it first, then " + trust.MoveAway(record),
 	}
 }
 

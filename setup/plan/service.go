@@ -18,6 +18,7 @@ import (
 	"packhouse/setup/machine"
 	"packhouse/setup/question"
 	"packhouse/templates"
+	"packhouse/trust"
 )
 
 // MakeAccount creates the user that a plan needs, or uses an existing one unchanged, and sets its
@@ -92,7 +93,7 @@ func (b *builder) service() error {
 	}
 	if _, err := os.Lstat(unit); err == nil && !b.installed.Lists(unit) {
 		return finding.NewError(setup.Refuse(setup.CodeService, unit+" is there already, and is not this installation's",
-			"move it away, or let systemd run the server by a unit of your own").About("service", "--service"))
+			trust.MoveAway(unit)+", or let systemd run the server by a unit of your own").About("service", "--service"))
 	}
 	a, err := machine.FindAccount(b.answers.RunAs)
 	if err != nil {

@@ -27,7 +27,8 @@ func Uninstall(ctx context.Context, in *installation.Installed) (*Plan, error) {
 	b := restoring(in)
 	if in.Manifest == nil {
 		return nil, finding.NewError(setup.Refuse(setup.CodeNoManifest,
-			"setup wrote nothing in "+in.Dir+", or its list of files is gone", "remove what you do not want by hand"))
+			"setup wrote nothing in "+in.Dir+", or its list of files is gone",
+			"look at it with ls -lA "+setup.Shell(in.Dir)+"; if you do not need it, "+trust.MoveAway(in.Dir)))
 	}
 	dirs := map[string]bool{}
 	for _, row := range in.Manifest.Files {
@@ -128,23 +129,35 @@ func Remainders(c *config.Config) (list []Remainder) {
 		return fmt.Sprintf("bucket %s (%s), %s", s3.Bucket, engine,
 			strings.TrimPrefix(path.Join(append([]string{s3.RootDirectory}, parts...)...), "/")+"/")
 	}
+	remove := func(parts ...string) string {
+		where := "s3://" + path.Join(append([]string{s3.Bucket, s3.RootDirectory}, parts...)...) + "/"
+		command := "aws s3 rm --recursive " + setup.Shell(where)
+		if s3.RegionEndpoint != "" {
+			command += " --endpoint-url " + setup.Shell(s3.RegionEndpoint)
+		}
+		return "once no other server uses them, remove them with the tools of the S3 service, for instance " + command
+	}
 	if inBucket {
 		list = append(list,
 			Remainder{
 				at("docker", "registry", "v2"), "packs and images",
-				"remove them with the tools of the S3 service once no other server uses them",
+				remove("docker", "registry", "v2"),
 			},
-			Remainder{at(setup.OwnName, "v1"), "what this program keeps beside them", "likewise"})
+			Remainder{at(setup.OwnName, "v1"), "what this program keeps beside them", remove(setup.OwnName, "v1")})
 	}
 	if dir := c.CertificateDirectory(); l.Enabled() && dir != "" && (inBucket || l.StorageFolder() == "") {
 		if _, err := os.Lstat(dir); err == nil {
 			list = append(list, Remainder{
 				dir, keys,
-				"remove it, unless this machine is to serve the same name again soon: directories limit how often they sign",
+				"if this machine will not serve the same name again soon, remove it with rm -r " + setup.Shell(dir) +
+					"; directories limit how often they sign",
 			})
 		}
 	} else if l.Enabled() && inBucket {
-		list = append(list, Remainder{at(setup.OwnName, "v1", "records", l.StorageFolder()), keys, "remove them with the tools of the S3 service once no other server uses them; anyone who can read the bucket has the keys"})
+		folder := []string{setup.OwnName, "v1", "records", l.StorageFolder()}
+		list = append(list, Remainder{
+			at(folder...), keys, remove(folder...) + "; anyone who can read the bucket has the keys",
+		})
 	}
 	return list
 }

@@ -15,6 +15,7 @@ import (
 	"packhouse/setup/check"
 	"packhouse/setup/installation"
 	"packhouse/setup/machine"
+	"packhouse/trust"
 )
 
 // Examine validates all answers. For each question asked it calls Validate and, with probe set and
@@ -56,7 +57,8 @@ func examineDir(m *machine.Machine, a *Answers) []finding.Finding {
 	err := m.Host.Writable(a.Dir)
 	switch {
 	case errors.Is(err, syscall.EROFS):
-		return refuse("the directory cannot be written: "+err.Error(), "mount it writable, or choose another directory")
+		return refuse("the directory cannot be written: "+err.Error(),
+			trust.MountWritable(a.Dir)+", or choose another directory")
 	case err != nil:
 		return refuse("the directory cannot be written: "+err.Error(),
 			"choose another one, or run setup as the user it belongs to")

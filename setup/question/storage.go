@@ -112,7 +112,7 @@ func probeStoragePath(ctx context.Context, m *machine.Machine, a *Answers) []fin
 	}
 	if err := m.Host.Writable(a.StoragePath); errors.Is(err, syscall.EROFS) {
 		return refused(setup.CodePath, fmt.Sprintf("the directory cannot be written: %v", err),
-			"mount it writable, or choose another directory")
+			trust.MountWritable(a.StoragePath)+", or choose another directory")
 	} else if err != nil {
 		return refused(setup.CodePath, fmt.Sprintf("the directory cannot be written: %v", err),
 			"choose another one, or hand it to the user who runs the server")
@@ -125,7 +125,7 @@ func probeStoragePath(ctx context.Context, m *machine.Machine, a *Answers) []fin
 	switch {
 	case fs.ReadOnly:
 		findings = append(findings, setup.Refuse(setup.CodePath, "the file system of "+a.StoragePath+" is mounted read-only",
-			"mount it writable, or choose another directory"))
+			trust.MountWritable(a.StoragePath)+", or choose another directory"))
 	case fs.Pseudo():
 		findings = append(findings, setup.Refuse(setup.CodePath,
 			fmt.Sprintf("%s is on %s, where nothing can be kept", a.StoragePath, fs.Kind), "choose a directory on a disk"))

@@ -16,7 +16,7 @@ var remedies = [...]struct {
 	{syscall.EDQUOT, "the quota of this user is used up: free space, or ask for a larger one"},
 	{syscall.EROFS, "the file system is mounted read-only: mount it writable, or name another place"},
 	{syscall.EBUSY, "the file is in use: if a container engine mounts the file itself, mount its directory instead"},
-	{syscall.EMFILE, "too many files are open: ulimit -n raises the limit"},
+	{syscall.EMFILE, "too many files are open: raise the limit with ulimit -n 4096"},
 	{syscall.EISDIR, "it is a directory: name the file in it"},
 	{syscall.ENOTDIR, "a part of the path is a file: correct the path"},
 	{syscall.ECONNREFUSED, "nothing listens there: see that the server runs, and the port"},

@@ -7,6 +7,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"syscall"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -199,6 +200,9 @@ func RemedyOf(err error) string {
 			if errors.Is(known.err, os.ErrPermission) && os.Geteuid() == 0 {
 				return "the system refuses this even to root: check the file system (NFS root_squash), " +
 					"its attributes (lsattr) and SELinux or AppArmor"
+			}
+			if file, ok := errors.AsType[*os.PathError](err); ok && errors.Is(known.err, syscall.EROFS) {
+				return "the file system is mounted read-only: " + trust.MountWritable(file.Path) + ", or name another place"
 			}
 			return known.remedy
 		}
