@@ -84,6 +84,7 @@ var mayImport = map[string][]string{
 	// Problems are the HTTP side's words for what the store says.
 	"server/problem": {"server/manifest", "server/reference", "server/storage"},
 	"server/route":   {"server/problem", "server/reference"},
+	"server/health":  {"server/config", "server/storage"},
 	"server/storage": {"server/manifest", "server/reference", "trust"},
 	"server/storage/filesystem": {
 		"server/storage", "server/storage/quota", "server/storage/disk", "server/config", "server/manifest",

@@ -16,6 +16,7 @@ import (
 
 	"packhouse/server/admin"
 	"packhouse/server/config"
+	"packhouse/server/health"
 	"packhouse/server/storage"
 )
 
@@ -77,8 +78,8 @@ func TestAdminStatus(t *testing.T) {
 		s.Address != f.server.Addr().String() || s.Users != 3 || len(s.Health) != 0 || len(s.Faults) != 0 || s.Reload != nil || s.CertificateEnds.IsZero() {
 		t.Errorf("%+v", s)
 	}
-	if a := f.ask(f.client(), http.MethodGet, base+"/health", "", nil); a.header.Get(instanceHeader) != s.Nonce {
-		t.Errorf("the port shows %q, the socket %q", a.header.Get(instanceHeader), s.Nonce)
+	if a := f.ask(f.client(), http.MethodGet, base+"/health", "", nil); a.header.Get(health.InstanceHeader) != s.Nonce {
+		t.Errorf("the port shows %q, the socket %q", a.header.Get(health.InstanceHeader), s.Nonce)
 	}
 	info, err := os.Stat(f.path("admin.sock"))
 	if err != nil || info.Mode().Perm() != 0o600 {

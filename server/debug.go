@@ -33,7 +33,7 @@ func (s *Server) startDebug() (stop func(), err error) {
 		}
 		mux.Handle("GET "+path, s.metrics.handler())
 	}
-	mux.HandleFunc("GET /debug/health", s.debugHealth)
+	mux.HandleFunc("GET /debug/health", s.health.ServeDebug)
 	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
 	mux.HandleFunc("GET /debug/pprof/cmdline", pprof.Cmdline)
 	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)

@@ -66,50 +66,6 @@ func (s *sickStore) Scrub(_ context.Context, _ storage.ScrubOptions, report func
 	return storage.ScrubReport{}, s.failing
 }
 
-// TestHealth: stable codes and nothing else, whatever the store says.
-func TestHealth(t *testing.T) {
-	f := newFixture(t)
-	sick := &sickStore{Store: f.server.store}
-	f.server.store = sick
-	defer func() { f.server.store = sick.Store }()
-	for _, tc := range []struct {
-		err      error
-		readOnly bool
-		off      bool
-		body     string
-	}{
-		{nil, false, false, `{"status":"UP"}`},
-		{storage.ErrFull, false, false, `{"status":"DOWN","codes":["storage-full"]}`},
-		{storage.ErrReadOnly, false, false, `{"status":"DOWN","codes":["storage-read-only"]}`},
-		{storage.ErrReadOnly, true, false, `{"status":"UP"}`},
-		{errors.New("/data/secret: input/output error"), false, false, `{"status":"DOWN","codes":["storage-unavailable"]}`},
-		{errors.New("broken"), false, true, `{"status":"UP"}`},
-	} {
-		c := *f.server.current.Load().config
-		c.Storage.Maintenance.ReadOnly.Enabled, c.Health.StorageDriver.Enabled = tc.readOnly, !tc.off
-		st := *f.server.current.Load()
-		st.config = &c
-		f.server.current.Store(&st)
-		sick.health = tc.err
-		w := httptest.NewRecorder()
-		f.server.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/health", nil))
-		want := http.StatusOK
-		if strings.Contains(tc.body, "DOWN") {
-			want = http.StatusServiceUnavailable
-		}
-		if w.Body.String() != tc.body || w.Code != want {
-			t.Errorf("%v: %d %s, want %s", tc.err, w.Code, w.Body, tc.body)
-		}
-		w = httptest.NewRecorder()
-		f.server.debugHealth(w, httptest.NewRequest(http.MethodGet, "/debug/health", nil))
-		_, code, _ := strings.Cut(tc.body, `"codes":[`)
-		code, _, _ = strings.Cut(code, "]")
-		if body := w.Body.String(); w.Code != want || strings.Contains(body, "secret") || !strings.HasPrefix(body, "{"+code) || (code == "") != (body == "{}\n") {
-			t.Errorf("%v: /debug/health: %d %s", tc.err, w.Code, body)
-		}
-	}
-}
-
 // TestHealthNeedsNoCredentials: not even wrong ones are looked at.
 func TestHealthNeedsNoCredentials(t *testing.T) {
 	f := newFixture(t)

@@ -77,7 +77,7 @@ func (m *metrics) observeServer(s *Server) {
 	gauge := func(name, help string, value func() float64) {
 		m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, value))
 	}
-	gauge("packhouse_up", "1 when /health says UP.", func() float64 { return truth(len(s.failing(context.Background())) == 0) })
+	gauge("packhouse_up", "1 when /health says UP.", func() float64 { return truth(len(s.health.Failing(context.Background())) == 0) })
 	gauge("packhouse_users", "Users who can sign in.", func() float64 { return float64(s.auth.Users()) })
 	gauge("packhouse_users_file_ok", "1 if the htpasswd file on disk is in use, 0 if it is damaged or missing.", func() float64 { return truth(s.auth.Fault() == nil) })
 	gauge("packhouse_config_last_reload_successful", "1 unless the last reload failed.", func() float64 {

@@ -90,7 +90,7 @@ func (s *Server) reload(ctx context.Context) (restart []string, err error) {
 		s.level.Set(levelOf(next.Log.Level))
 	}
 	s.current.Store(st)
-	s.takeHealth(next.Health)
+	s.health.Configure(next.Health)
 	return restart, nil
 }
 

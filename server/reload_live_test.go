@@ -1,9 +1,7 @@
 package server
 
 import (
-	"context"
 	"errors"
-	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -11,13 +9,10 @@ import (
 	"runtime"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"packhouse/server/config"
-	"packhouse/server/storage"
 )
 
 // endpoints replaces the webhooks of a configuration.
@@ -193,133 +188,6 @@ func TestReloadHealth(t *testing.T) {
 	f.eventually("the end of all that was begun", func() bool { return runtime.NumGoroutine() <= before+3 })
 }
 
-// TestConditionsStay: one that is the same keeps its state and its clock; one that looks at the same thing otherwise keeps its failures,
-// against its own threshold; one that is new holds until it was looked at.
-func TestConditionsStay(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var mu sync.Mutex
-		looks := map[string]int{}
-		healthy := map[string]bool{}
-		looked := func(name string) int {
-			mu.Lock()
-			defer mu.Unlock()
-			return looks[name]
-		}
-		tcp := func(name string, interval time.Duration, threshold int) *condition {
-			return &condition{
-				code: healthTCP, what: name, settings: [3]any{name, interval, threshold}, interval: interval, threshold: threshold,
-				look: func(context.Context) error {
-					mu.Lock()
-					defer mu.Unlock()
-					if looks[name]++; healthy[name] {
-						return nil
-					}
-					return errors.New("down")
-				},
-			}
-		}
-		p := &probes{log: slog.New(slog.DiscardHandler), retimed: make(chan struct{}, 1), wrote: &storeProbe{}}
-		down := func(when string, want bool) {
-			t.Helper()
-			synctest.Wait()
-			if got := len(p.failing()) > 0; got != want {
-				t.Errorf("%s: failing %v", when, got)
-			}
-		}
-		ctx, cancel := context.WithCancel(t.Context())
-		done := make(chan struct{})
-		p.take([]*condition{tcp("a", time.Minute, 3)}, 0)
-		go func() { p.run(ctx); close(done) }()
-		time.Sleep(61 * time.Second) // two looks
-		down("two failures of three", false)
-		p.take([]*condition{tcp("a", time.Minute, 3), tcp("b", time.Minute, 3)}, 0)
-		time.Sleep(30 * time.Second)
-		if looked("a") != 2 || looked("b") != 1 {
-			t.Errorf("%d and %d looks: what stays the same goes on by its own clock", looked("a"), looked("b"))
-		}
-		time.Sleep(30 * time.Second)
-		down("three failures", true)
-		p.take([]*condition{tcp("a", time.Minute, 10)}, 0)
-		down("of ten", false)
-		p.take([]*condition{tcp("a", time.Hour, 2)}, 0)
-		down("of two, without a pause in which it holds", true)
-		mu.Lock()
-		healthy["a"] = true
-		mu.Unlock()
-		p.take([]*condition{tcp("a", time.Second, 2)}, 0)
-		down("healthy, and looked at", false)
-		mu.Lock()
-		healthy["a"] = false
-		mu.Unlock()
-		time.Sleep(3 * time.Second)
-		down("ill again", true)
-		p.take(nil, 0)
-		down("gone", false)
-		n := looked("a")
-		time.Sleep(time.Hour)
-		if looked("a") != n {
-			t.Errorf("looked at %d times after its end", looked("a")-n)
-		}
-		cancel()
-		<-done
-		p.take([]*condition{tcp("a", time.Second, 1)}, time.Second) // nothing begins after the end
-		time.Sleep(time.Hour)
-		if looked("a") != n {
-			t.Error("looked at after the end")
-		}
-	})
-}
-
-// TestTrialWritesAreRetimed: another interval counts from the last write, and none is counted twice; off is off, and on begins anew.
-func TestTrialWritesAreRetimed(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var mu sync.Mutex
-		var writes []time.Duration
-		began := time.Now()
-		taken := func() []time.Duration {
-			mu.Lock()
-			defer mu.Unlock()
-			all := writes
-			writes = nil
-			return all
-		}
-		wrote := &storeProbe{}
-		p := &probes{log: slog.New(slog.DiscardHandler), retimed: make(chan struct{}, 1), wrote: wrote, write: func(context.Context) error {
-			mu.Lock()
-			defer mu.Unlock()
-			writes = append(writes, time.Since(began))
-			return errors.New("disk says no")
-		}}
-		ctx, cancel := context.WithCancel(t.Context())
-		defer cancel()
-		p.take(nil, 10*time.Second)
-		go p.run(ctx)
-		time.Sleep(13 * time.Second)
-		for range 5 {
-			p.take(nil, 4*time.Second)
-			p.take(nil, 5*time.Second)
-			synctest.Wait()
-		}
-		time.Sleep(8 * time.Second)
-		if got, want := taken(), []time.Duration{0, 10 * time.Second, 15 * time.Second, 20 * time.Second}; !slices.Equal(got, want) {
-			t.Errorf("writes at %v, want %v", got, want)
-		}
-		if wrote.tolerates(4) || !wrote.tolerates(5) {
-			t.Error("not four failures")
-		}
-		p.take(nil, 0)
-		time.Sleep(time.Hour)
-		if got := taken(); len(got) != 0 {
-			t.Errorf("writes at %v though they are off", got)
-		}
-		p.take(nil, time.Minute)
-		synctest.Wait()
-		if got := taken(); len(got) != 1 || !wrote.tolerates(2) {
-			t.Errorf("writes at %v after they are on again", got)
-		}
-	})
-}
-
 // TestLogOfHealthTellsNoSecret: the address of a page may hold a password, and what goes wrong with it too.
 func TestLogOfHealthTellsNoSecret(t *testing.T) {
 	page := httptest.NewServer(http.NotFoundHandler())
@@ -336,27 +204,5 @@ func TestLogOfHealthTellsNoSecret(t *testing.T) {
 	f.eventually("three words", func() bool { return strings.Count(f.log.String(), "a condition of health fails") == 3 })
 	if said := f.log.String(); strings.Contains(said, "canary") || !strings.Contains(said, "/ready") {
 		t.Errorf("said %s", said)
-	}
-}
-
-// pacedStore is told how often a trial write is wanted.
-type pacedStore struct {
-	storage.Store
-	paces []time.Duration
-}
-
-func (s *pacedStore) ProbeEvery(d time.Duration) { s.paces = append(s.paces, d) }
-
-// TestStoreHearsOfTheInterval: the store believes a trial write no longer than the configuration says.
-func TestStoreHearsOfTheInterval(t *testing.T) {
-	store := &pacedStore{}
-	s := &Server{store: store, log: slog.New(slog.DiscardHandler)}
-	h := config.Health{StorageDriver: config.StorageHealth{Enabled: true, Interval: 20 * time.Second}}
-	s.openProbes(h)
-	h.StorageDriver.Interval = time.Second
-	s.takeHealth(h)
-	s.takeHealth(h)
-	if want := []time.Duration{20 * time.Second, time.Second}; !slices.Equal(store.paces, want) {
-		t.Errorf("told %v", store.paces)
 	}
 }

@@ -89,7 +89,7 @@ func (s *Server) Run(ctx context.Context) error {
 	if s.notifier != nil {
 		aside.Go(func() { s.notifier.Run(background) })
 	}
-	s.startProbes(background, &aside)
+	aside.Go(func() { s.health.Run(background) })
 	s.startUpkeep(background, &aside)
 	if s.options.Ready != nil {
 		s.options.Ready()

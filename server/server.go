@@ -20,6 +20,7 @@ import (
 	"packhouse/printable"
 	"packhouse/server/auth"
 	"packhouse/server/config"
+	"packhouse/server/health"
 	"packhouse/server/notification"
 	packrecord "packhouse/server/packview/record"
 	"packhouse/server/storage"
@@ -84,9 +85,7 @@ type Server struct {
 	requests *requests
 	current  atomic.Pointer[state]
 	reloads  reloads
-	probed   probes
-	wrote    storeProbe
-	asked    bounded     // calls of store.Health
+	health   *health.Checks
 	unlisted atomic.Bool // warned about a proxy missing from http.trustedproxies
 
 	life life
@@ -172,7 +171,9 @@ func (s *Server) assemble(ctx context.Context) (err error) {
 		return err
 	}
 	s.current.Store(st)
-	s.openProbes(c.Health)
+	s.health = health.New(health.Options{
+		Store: s.store, ReadOnly: c.Storage.Maintenance.ReadOnly.Enabled, Instance: s.nonce, Log: s.log,
+	}, c.Health)
 	s.metrics = newMetrics(s)
 	return nil
 }

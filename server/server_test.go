@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"packhouse/server/config"
+	"packhouse/server/health"
 )
 
 // TestOneWay walks a push and a pull through the whole server, over TLS and a real socket.
@@ -61,7 +62,7 @@ func TestAnswers(t *testing.T) {
 		header, value      string
 		body               string
 	}{
-		{"GET", "/health", "", 200, instanceHeader, f.server.Nonce(), `{"status":"UP"}`},
+		{"GET", "/health", "", 200, health.InstanceHeader, f.server.Nonce(), `{"status":"UP"}`},
 		{"HEAD", "/health", "", 200, "Content-Length", "15", ""},
 		{"GET", "/v2/", "", 401, "Www-Authenticate", `Basic realm="basic-realm", charset="UTF-8"`, "UNAUTHORIZED"},
 		{"GET", "/v1/", "", 401, "Www-Authenticate", `Basic realm="basic-realm", charset="UTF-8"`, "UNAUTHORIZED"},

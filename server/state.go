@@ -78,7 +78,7 @@ func (s *Server) newState(c *config.Config) (*state, error) {
 func (s *Server) answer(w http.ResponseWriter, r *http.Request, st *state, g auth.Grant) error {
 	action := g.Request.Action
 	if action == route.Health {
-		return s.health(w, r)
+		return s.health.Serve(w, r)
 	}
 	switch kind, _, _ := strings.Cut(string(action), "."); kind {
 	case "pack":

@@ -15,7 +15,7 @@ func (s *Server) Status() admin.Status {
 	status := admin.Status{
 		Version: s.options.Version, PID: os.Getpid(), Config: s.options.ConfigPath, Nonce: s.nonce, Fingerprint: s.Fingerprint(),
 		StartedAt: s.started, Storage: describeStorage(c.Storage), Auth: describeAuth(c.Auth), TLS: describeTLS(c.HTTP.TLS),
-		Users: s.auth.Users(), UsersDigest: s.auth.UsersDigest(), Reload: s.reloads.last(), Health: s.failing(context.Background()),
+		Users: s.auth.Users(), UsersDigest: s.auth.UsersDigest(), Reload: s.reloads.last(), Health: s.health.Failing(context.Background()),
 	}
 	if a := s.Addr(); a != nil {
 		status.Address = a.String()

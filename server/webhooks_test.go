@@ -2,7 +2,6 @@ package server
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -146,24 +145,6 @@ func TestWebhooks(t *testing.T) {
 	again.eventually("events of before", func() bool { return len(h.told()) == len(want)+2 })
 	if got := h.told()[len(want):]; !strings.HasSuffix(got[1], "team/app:v2 by admin") {
 		t.Errorf("after the restart: %q", got)
-	}
-}
-
-// TestStoreProbe: one trial write that fails is not the end; as many in a row as the threshold says are.
-func TestStoreProbe(t *testing.T) {
-	p := &storeProbe{}
-	sick := errors.New("disk says no")
-	if p.tolerates(3) {
-		t.Error("tolerates what it has not looked at")
-	}
-	for i, step := range []struct {
-		err  error
-		want bool
-	}{{nil, true}, {sick, true}, {sick, true}, {sick, false}, {sick, false}, {nil, true}, {sick, true}} {
-		p.count(step.err)
-		if got := p.tolerates(3); got != step.want {
-			t.Errorf("step %d: %v", i, got)
-		}
 	}
 }
 

@@ -1,4 +1,4 @@
-package server
+package health
 
 import (
 	"context"

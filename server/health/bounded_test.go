@@ -1,4 +1,4 @@
-package server
+package health
 
 import (
 	"context"
@@ -17,7 +17,6 @@ import (
 
 // hungStore is a store whose health probe does not return until it is released.
 type hungStore struct {
-	storage.Store
 	hangs    atomic.Bool
 	released chan struct{}
 	calls    atomic.Int32
@@ -38,24 +37,23 @@ func TestHealthOfAHungDisk(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				store := &hungStore{released: make(chan struct{})}
-				s := &Server{store: store, log: slog.New(slog.DiscardHandler)}
-				h := config.Health{StorageDriver: config.StorageHealth{Enabled: true, Interval: 10 * time.Second, Threshold: 3}}
-				s.current.Store(&state{config: &config.Config{Health: h}})
-				s.openProbes(h)
+				checks := New(Options{Store: store, Log: slog.New(slog.DiscardHandler)}, config.Health{
+					StorageDriver: config.StorageHealth{Enabled: true, Interval: 10 * time.Second, Threshold: 3},
+				})
 				ctx, cancel := context.WithCancel(t.Context())
 				ended := make(chan struct{})
 				health := func(when string, want int) {
 					t.Helper()
 					w, began := httptest.NewRecorder(), time.Now()
-					if err := s.health(w, httptest.NewRequest(http.MethodGet, "/health", nil)); err != nil {
+					if err := checks.Serve(w, httptest.NewRequest(http.MethodGet, "/health", nil)); err != nil {
 						t.Fatal(err)
 					}
-					if took := time.Since(began); w.Code != want || took > healthPatience {
+					if took := time.Since(began); w.Code != want || took > patience {
 						t.Errorf("%s: %d after %s, want %d", when, w.Code, took, want)
 					}
 				}
 				store.hangs.Store(!known)
-				go func() { s.probed.run(ctx); close(ended) }()
+				go func() { checks.Run(ctx); close(ended) }()
 				synctest.Wait()
 				if known {
 					health("healthy", http.StatusOK)
