@@ -110,7 +110,7 @@ func (a *audit) request(r *http.Request, rec *record, w *response) {
 	}
 	l := auditLine{
 		Event: "request", User: rec.user, Remote: rec.client.String(), Action: string(rec.action), Repository: rec.request.Repository.String(),
-		Tag: rec.request.Tag.String(), Digest: rec.request.Digest.String(), From: rec.request.From.String(), Status: w.status, Outcome: "done",
+		Tag: rec.request.Tag.String(), Digest: rec.request.Digest.String(), From: rec.request.From.String(), Status: w.Status(), Outcome: "done",
 	}
 	if l.Digest == "" {
 		l.Digest = w.Header().Get("Docker-Content-Digest")

@@ -240,20 +240,18 @@ func (pipe) RemoteAddr() net.Addr { return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 
 func TestBusyAndProvenConnectionsStay(t *testing.T) {
 	f := newFixture(t)
 	synctest.Test(t, func(t *testing.T) {
+		const busyPath = "/v2/busy/tags/list"
 		finish := make(chan struct{})
 		from := peers{next: make(chan net.Conn, 3)}
 		l := newLimitedListener(from, 2, func(netip.Addr) bool { return false })
-		h := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if r.URL.Path == "/busy" {
-				c := connectionOf(r)
-				c.begin()
-				c.grant()
-				defer c.settle(granted)
+		f.replace(handlerFunc(func(w http.ResponseWriter, r *http.Request) error {
+			if r.URL.Path == busyPath {
 				<-finish
-				return
 			}
-			f.server.ServeHTTP(w, r)
-		})}
+			w.WriteHeader(http.StatusOK)
+			return nil
+		}))
+		h := &http.Server{Handler: f.server} //nolint:gosec // no timeouts: the clock of the test stands still
 		l.serve(h)
 		go func() { _ = h.Serve(l) }()
 		dial := func() net.Conn {
@@ -296,7 +294,7 @@ func TestBusyAndProvenConnectionsStay(t *testing.T) {
 		}
 		proven := dial()
 		want("sign in", ask(proven, "/v2/"), "200 OK")
-		busy := ask(dial(), "/busy")
+		busy := ask(dial(), busyPath)
 		late := ask(dial(), "/v2/")
 		want("one more connection than the limit", late, "none")
 		want("the busy connection", busy, "none")

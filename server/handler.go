@@ -32,10 +32,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	st := s.current.Load()
 	rec := record{began: time.Now()}
 	rec.client, r = s.origin(st, r)
-	rw, body := newResponse(w, r, st.stall, st.body)
-	if body != nil {
-		r.Body = body
-	}
+	rw := newResponse(w, r, st.stall, st.body)
 	endAfterChunked(w, r)
 	h := w.Header()
 	for _, fixed := range st.headers {
@@ -53,7 +50,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.metrics.observe(&rec, rw)
 		s.logAccess(r, st, &rec, rw)
 		s.audit.request(r, &rec, rw)
-		if rec.aborted || rw.hangUp {
+		if rec.aborted || rw.HangUp() {
 			// Close the connection: the client must not take a response that was cut off for a complete one.
 			panic(http.ErrAbortHandler)
 		}
@@ -136,7 +133,7 @@ type opener interface {
 
 // refuse responds with an error. If the response has started, it can only be cut off.
 func (s *Server) refuse(w *response, r *http.Request, rec *record, err error) {
-	if w.status != 0 {
+	if w.Status() != 0 {
 		rec.aborted = true
 		rec.refusal = problem.From(err)
 		level := slog.LevelError
@@ -146,19 +143,11 @@ func (s *Server) refuse(w *response, r *http.Request, rec *record, err error) {
 		s.log.LogAttrs(r.Context(), level, "response cut off", slog.String("method", r.Method), slog.String("path", pathOf(r)), slog.Any("error", err))
 		return
 	}
-	w.deadline.stall = min(w.deadline.stall, refusalTime)
-	if w.body != nil && !w.http1 {
-		_ = w.body.Close() // releases what has arrived; net/http discards the rest
-	}
-	lingers := w.prepareToLinger(r)
-	rec.refusal = problem.Write(w, r, err)
-	if lingers {
-		w.linger()
-	}
+	w.refuse(r, func() { rec.refusal = problem.Write(w, r, err) })
 	if rec.refusal.Code == problem.BodyTimeout {
 		s.log.LogAttrs(r.Context(), slog.LevelWarn, "a request body stalled",
 			slog.String("method", r.Method), slog.String("path", pathOf(r)), slog.String("user", rec.user),
-			slog.Int64("received", w.body.bytes), slog.String("reason", rec.refusal.Message))
+			slog.Int64("received", w.Received()), slog.String("reason", rec.refusal.Message))
 	}
 	if rec.refusal.Status >= http.StatusInternalServerError && r.Context().Err() == nil {
 		s.log.LogAttrs(r.Context(), slog.LevelError, "a request failed", slog.String("method", r.Method), slog.String("path", pathOf(r)),
@@ -176,7 +165,7 @@ func (s *Server) recovered(w *response, r *http.Request, rec *record, v any) {
 	}
 	s.log.LogAttrs(r.Context(), slog.LevelError, "a request handler panicked", slog.String("method", r.Method), slog.String("path", pathOf(r)),
 		slog.Any("panic", v), slog.String("trace", string(debug.Stack())))
-	if w.status != 0 {
+	if w.Status() != 0 {
 		rec.aborted = true
 		return
 	}

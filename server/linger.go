@@ -17,6 +17,23 @@ const (
 // shortRest is how many bytes of a body are read to keep the connection.
 const shortRest = 256 << 10
 
+// refusalTime is how long a client may take to accept an error response.
+const refusalTime = 5 * time.Second
+
+// refuse sends the error response that respond writes. A client that is still sending the body may
+// finish first.
+func (w *response) refuse(r *http.Request, respond func()) {
+	w.deadline.stall = min(w.deadline.stall, refusalTime)
+	if w.body != nil && !w.http1 {
+		_ = w.body.Close() // releases what has arrived; net/http discards the rest
+	}
+	lingers := w.prepareToLinger(r)
+	respond()
+	if lingers {
+		w.linger()
+	}
+}
+
 // prepareToLinger allows an HTTP/1 response while the request's body is still arriving, and reports
 // whether linger must be called. A client that expects 100 Continue has sent no body and will not.
 func (w *response) prepareToLinger(r *http.Request) bool {

@@ -1,9 +1,11 @@
 package server
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io/fs"
+	"log"
 	"net"
 	"net/http"
 	"os"
@@ -64,30 +66,34 @@ func removeStale(path string) error {
 
 func dialUnix(path string) (net.Conn, error) { return net.DialTimeout("unix", path, time.Second) }
 
-// httpServer returns the HTTP server with all timeouts except those for whole bodies: a large blob
-// over a slow line is legitimate.
-func (s *Server) httpServer(l *limitedListener) *http.Server {
-	c := s.current.Load().config.HTTP
+// serverOptions configures newHTTPServer.
+type serverOptions struct {
+	HTTP     config.HTTP
+	TLS      *tls.Config   // nil: plain HTTP
+	Stall    time.Duration // a response without progress for this long is ended
+	Handler  http.Handler
+	ErrorLog *log.Logger
+}
+
+// newHTTPServer returns the HTTP server of a listener, with all timeouts except those for whole
+// bodies: a large blob over a slow line is legitimate.
+func newHTTPServer(l *limitedListener, o serverOptions) *http.Server {
 	var p http.Protocols
 	p.SetHTTP1(true)
-	p.SetHTTP2(!c.HTTP2Disabled)
-	p.SetUnencryptedHTTP2(c.H2CEnabled && s.certs == nil)
-	stall := s.current.Load().stall
+	p.SetHTTP2(!o.HTTP.HTTP2Disabled)
+	p.SetUnencryptedHTTP2(o.HTTP.H2CEnabled && o.TLS == nil)
 	h := &http.Server{
-		Handler: s, Protocols: &p, ErrorLog: errorLog(s.log),
-		ReadHeaderTimeout: min(headerTimeout, stall), IdleTimeout: idleTimeout, MaxHeaderBytes: c.Limits.HeaderBytes,
+		Handler: o.Handler, Protocols: &p, ErrorLog: o.ErrorLog, TLSConfig: o.TLS,
+		ReadHeaderTimeout: min(headerTimeout, o.Stall), IdleTimeout: idleTimeout, MaxHeaderBytes: o.HTTP.Limits.HeaderBytes,
 		// WriteTimeout is for errors that net/http itself responds with; response sets its own.
-		WriteTimeout: min(headerTimeout, stall),
+		WriteTimeout: min(headerTimeout, o.Stall),
 		HTTP2: &http.HTTP2Config{
-			WriteByteTimeout: stall, SendPingTimeout: idleTimeout,
+			WriteByteTimeout: o.Stall, SendPingTimeout: idleTimeout,
 			MaxConcurrentStreams: mostStreams, MaxReadFrameSize: largestFrame,
 		},
 	}
-	if s.certs != nil {
-		h.TLSConfig = s.certs.tlsConfig()
-	}
 	l.serve(h)
-	if s.certs != nil {
+	if o.TLS != nil {
 		new(windows).over(h, l.age)
 	}
 	return h

@@ -53,12 +53,8 @@ type connection struct {
 	next, prev *connection
 }
 
-// limit applies the configured connection limit to a listener.
-func (s *Server) limit(l net.Listener) *limitedListener {
-	most := s.current.Load().config.HTTP.Limits.Connections
-	return newLimitedListener(l, most, func(a netip.Addr) bool { return s.current.Load().trusts(a) })
-}
-
+// newLimitedListener limits a listener to the given number of connections. many reports whether an
+// address stands for many clients, so that it has no share of its own.
 func newLimitedListener(l net.Listener, most int, many func(netip.Addr) bool) *limitedListener {
 	if most <= 0 {
 		most = defaultConnections

@@ -58,7 +58,7 @@ func (s *Server) logAccess(r *http.Request, st *state, rec *record, w *response)
 	switch {
 	case st.config.Log.AccessLog.Disabled:
 		return
-	case (rec.action == route.Health || rec.action == route.PageRoot) && w.status == http.StatusOK:
+	case (rec.action == route.Health || rec.action == route.PageRoot) && w.Status() == http.StatusOK:
 		level = slog.LevelDebug
 	}
 	if !s.log.Enabled(r.Context(), level) {
@@ -66,7 +66,7 @@ func (s *Server) logAccess(r *http.Request, st *state, rec *record, w *response)
 	}
 	attrs := make([]slog.Attr, 0, 12)
 	attrs = append(attrs,
-		slog.String("method", r.Method), slog.String("path", pathOf(r)), slog.Int("status", w.status), slog.Int64("bytes", w.bytes),
+		slog.String("method", r.Method), slog.String("path", pathOf(r)), slog.Int("status", w.Status()), slog.Int64("bytes", w.Sent()),
 		slog.String("duration", time.Since(rec.began).Round(time.Microsecond).String()), slog.String("remote", rec.client.String()))
 	if rec.user != "" {
 		attrs = append(attrs, slog.String("user", rec.user))
@@ -80,8 +80,8 @@ func (s *Server) logAccess(r *http.Request, st *state, rec *record, w *response)
 	if rec.aborted {
 		attrs = append(attrs, slog.Bool("cut_off", true))
 	}
-	if w.body != nil && w.body.bytes > 0 {
-		attrs = append(attrs, slog.Int64("received", w.body.bytes))
+	if received := w.Received(); received > 0 {
+		attrs = append(attrs, slog.Int64("received", received))
 	}
 	if agent := r.UserAgent(); agent != "" {
 		attrs = append(attrs, slog.String("agent", agent[:min(len(agent), maxAgent)]))

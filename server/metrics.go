@@ -121,12 +121,10 @@ func (m *metrics) observe(rec *record, w *response) {
 	if action == "" {
 		action = "none"
 	}
-	m.requests.WithLabelValues(action, strconv.Itoa(w.status)).Inc()
+	m.requests.WithLabelValues(action, strconv.Itoa(w.Status())).Inc()
 	m.latency.WithLabelValues(action).Observe(time.Since(rec.began).Seconds())
-	m.sent.Add(float64(w.bytes))
-	if w.body != nil {
-		m.received.Add(float64(w.body.bytes))
-	}
+	m.sent.Add(float64(w.Sent()))
+	m.received.Add(float64(w.Received()))
 }
 
 // handler serves the metrics.

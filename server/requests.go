@@ -14,12 +14,8 @@ import (
 // defaultRequests is the limit of a configuration that was not parsed from a file.
 const defaultRequests = 1200
 
-const (
-	// requestWait is how long a granted request waits for room before it is refused.
-	requestWait = 20 * time.Second
-	// refusalTime is how long a client may take to accept an error response.
-	refusalTime = 5 * time.Second
-)
+// requestWait is how long a granted request waits for room before it is refused.
+const requestWait = 20 * time.Second
 
 // phase is how far a request has come.
 type phase uint8

@@ -32,8 +32,8 @@ type response struct {
 
 var _ io.ReaderFrom = (*response)(nil)
 
-// newResponse wraps both directions of a request. The returned body is nil if the request has none.
-func newResponse(w http.ResponseWriter, r *http.Request, stall time.Duration, limits bodyLimits) (*response, *body) {
+// newResponse wraps both directions of a request: it replaces r.Body, too.
+func newResponse(w http.ResponseWriter, r *http.Request, stall time.Duration, limits bodyLimits) *response {
 	control := http.NewResponseController(w)
 	rw := &response{
 		ResponseWriter: w,
@@ -46,12 +46,30 @@ func newResponse(w http.ResponseWriter, r *http.Request, stall time.Duration, li
 		rw.body = &body{
 			ReadCloser: r.Body, limits: limits, deadline: deadline{set: control.SetReadDeadline, stall: limits.stall},
 		}
+		r.Body = rw.body
 		_ = control.SetWriteDeadline(time.Time{}) // that of WriteTimeout; it fails in tests without a connection
 	} else {
 		rw.deadline.move() // with a body only writing does: HTTP/2 would end a long upload at the deadline
 	}
-	return rw, rw.body
+	return rw
 }
+
+// Status returns the status of the response, or 0 if it has not started.
+func (w *response) Status() int { return w.status }
+
+// Sent returns the number of bytes of the response's body that were written.
+func (w *response) Sent() int64 { return w.bytes }
+
+// Received returns the number of bytes of the request's body that were read.
+func (w *response) Received() int64 {
+	if w.body == nil {
+		return 0
+	}
+	return w.body.bytes
+}
+
+// HangUp reports whether the connection must be closed after the response.
+func (w *response) HangUp() bool { return w.hangUp }
 
 // Unwrap is for http.ResponseController.
 func (w *response) Unwrap() http.ResponseWriter { return w.ResponseWriter }

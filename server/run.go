@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/netip"
 	"sync"
 	"time"
 )
@@ -221,4 +222,20 @@ func (s *Server) watch(ctx context.Context) {
 			}
 		}
 	}
+}
+
+// limit applies the configured connection limit to a listener.
+func (s *Server) limit(l net.Listener) *limitedListener {
+	most := s.current.Load().config.HTTP.Limits.Connections
+	return newLimitedListener(l, most, func(a netip.Addr) bool { return s.current.Load().trusts(a) })
+}
+
+// httpServer returns the HTTP server of a listener.
+func (s *Server) httpServer(l *limitedListener) *http.Server {
+	st := s.current.Load()
+	o := serverOptions{HTTP: st.config.HTTP, Stall: st.stall, Handler: s, ErrorLog: errorLog(s.log)}
+	if s.certs != nil {
+		o.TLS = s.certs.tlsConfig()
+	}
+	return newHTTPServer(l, o)
 }

@@ -275,7 +275,7 @@ func TestFilesReachTheKernel(t *testing.T) {
 	inner := &kernelWriter{ResponseRecorder: httptest.NewRecorder()}
 	r := httptest.NewRequest(http.MethodGet, "/", nil)
 	r.Header.Set("Range", "bytes=1-")
-	w, _ := newResponse(inner, r, time.Minute, bodyLimits{})
+	w := newResponse(inner, r, time.Minute, bodyLimits{})
 	http.ServeContent(w, r, "", time.Time{}, file)
 	if w.bytes != int64(len(content))-1 || w.status != http.StatusPartialContent || inner.Body.Len() != len(content)-1 {
 		t.Errorf("status %d, %d bytes", w.status, w.bytes)

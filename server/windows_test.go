@@ -2,9 +2,11 @@ package server
 
 import (
 	"crypto/tls"
+	"crypto/x509"
 	"io"
 	"net"
 	"net/http"
+	"packhouse/certgen"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -15,15 +17,16 @@ import (
 // TestWindowsFollowTheRoundTrip verifies that HTTP/2 connections with a long round trip get a wide receive window, and
 // only a few of them, because each may fill in memory.
 func TestWindowsFollowTheRoundTrip(t *testing.T) {
-	f := newFixture(t, withTLS)
-	certificate, err := tls.LoadX509KeyPair(f.path("tls.crt"), f.path("tls.key"))
+	pair, err := certgen.NewSelfSigned(certgen.LeafOptions{Names: certgen.Names{DNS: []string{"localhost"}}})
 	if err != nil {
 		t.Fatal(err)
 	}
+	roots := x509.NewCertPool()
+	roots.AddCert(pair.Leaf())
 	var took atomic.Int64
 	h := &http.Server{
 		Handler: http.NotFoundHandler(), HTTP2: &http.HTTP2Config{}, ReadHeaderTimeout: time.Minute,
-		TLSConfig: &tls.Config{Certificates: []tls.Certificate{certificate}},
+		TLSConfig: &tls.Config{Certificates: []tls.Certificate{pair.TLS()}},
 	}
 	new(windows).over(h, func(net.Conn) time.Duration { return time.Duration(took.Load()) })
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -39,7 +42,7 @@ func TestWindowsFollowTheRoundTrip(t *testing.T) {
 			t.Fatal(err)
 		}
 		took.Store(int64(trip))
-		over := tls.Client(c, &tls.Config{RootCAs: f.roots, ServerName: "localhost", NextProtos: []string{"h2"}})
+		over := tls.Client(c, &tls.Config{RootCAs: roots, ServerName: "localhost", NextProtos: []string{"h2"}})
 		t.Cleanup(func() { _ = over.Close() })
 		_ = c.SetDeadline(time.Now().Add(time.Minute))
 		if _, err := io.WriteString(over, http2.ClientPreface); err != nil {
