@@ -7,9 +7,12 @@ import (
 	"encoding/base64"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/netip"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -18,6 +21,8 @@ import (
 	"golang.org/x/net/http2"
 	"golang.org/x/net/http2/hpack"
 
+	"packhouse/server/auth"
+	"packhouse/server/auth/htpasswd"
 	"packhouse/server/config"
 )
 
@@ -238,20 +243,36 @@ func (pipe) RemoteAddr() net.Addr { return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 
 // TestBusyAndProvenConnectionsStay: neither a connection on which a request is being answered nor
 // one on which a request has authenticated is evicted, and a new one waits until one is idle.
 func TestBusyAndProvenConnectionsStay(t *testing.T) {
-	f := newFixture(t)
+	const password = "canary-writer-4712"
+	hash, err := htpasswd.HashCost([]byte(password), htpasswd.MinCost)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "htpasswd")
+	if err := os.WriteFile(file, []byte("ci:"+string(hash)+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	users, err := auth.NewAuthenticator(
+		config.Auth{Method: config.AuthHtpasswd, Htpasswd: config.Htpasswd{Path: file}}, auth.Options{Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
 	synctest.Test(t, func(t *testing.T) {
-		const busyPath = "/v2/busy/tags/list"
+		const busyPath = "/busy"
 		finish := make(chan struct{})
 		from := peers{next: make(chan net.Conn, 3)}
 		l := newLimitedListener(from, 2, func(netip.Addr) bool { return false })
-		f.replace(handlerFunc(func(w http.ResponseWriter, r *http.Request) error {
+		h := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if r.URL.Path == busyPath {
+				c := connectionOf(r)
+				c.begin()
+				c.grant()
+				defer c.settle(granted)
 				<-finish
+			} else if _, err := users.Authenticate(r); err != nil {
+				w.WriteHeader(http.StatusUnauthorized)
 			}
-			w.WriteHeader(http.StatusOK)
-			return nil
-		}))
-		h := &http.Server{Handler: f.server} //nolint:gosec // no timeouts: the clock of the test stands still
+		})}
 		l.serve(h)
 		go func() { _ = h.Serve(l) }()
 		dial := func() net.Conn {
@@ -265,7 +286,7 @@ func TestBusyAndProvenConnectionsStay(t *testing.T) {
 			status = make(chan string, 1)
 			go func() {
 				_, err := fmt.Fprintf(c, "GET %s HTTP/1.1\r\nHost: x\r\nAuthorization: Basic %s\r\n\r\n",
-					path, base64.StdEncoding.EncodeToString([]byte("ci:"+writerPassword)))
+					path, base64.StdEncoding.EncodeToString([]byte("ci:"+password)))
 				if err != nil {
 					status <- err.Error()
 					return
