@@ -82,10 +82,11 @@ var mayImport = map[string][]string{
 	"server/packview":     {"packs", "server/auth", "server/manifest", "server/problem", "server/reference", "server/route", "server/storage", "server/transfer"},
 	"server/transfer":     {"server/problem", "server/reference", "server/storage"},
 	// Problems are the HTTP side's words for what the store says.
-	"server/problem": {"server/manifest", "server/reference", "server/storage"},
-	"server/route":   {"server/problem", "server/reference"},
-	"server/health":  {"server/config", "server/storage"},
-	"server/storage": {"server/manifest", "server/reference", "trust"},
+	"server/problem":    {"server/manifest", "server/reference", "server/storage"},
+	"server/route":      {"server/problem", "server/reference"},
+	"server/connection": {"server/auth", "server/config", "server/problem"},
+	"server/health":     {"server/config", "server/storage"},
+	"server/storage":    {"server/manifest", "server/reference", "trust"},
 	"server/storage/filesystem": {
 		"server/storage", "server/storage/quota", "server/storage/disk", "server/config", "server/manifest",
 		"server/reference",

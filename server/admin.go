@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"packhouse/server/admin"
+	"packhouse/server/connection"
 	"packhouse/server/storage"
 )
 
@@ -25,7 +26,7 @@ func (s *Server) startAdmin(ctx context.Context, group *sync.WaitGroup) (stop fu
 	}
 	ctx, quit := context.WithCancel(ctx)
 	h := &http.Server{
-		Handler: s.adminHandler(), ErrorLog: errorLog(s.log), ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout,
+		Handler: s.adminHandler(), ErrorLog: errorLog(s.log), ReadHeaderTimeout: connection.HeaderTimeout, IdleTimeout: connection.IdleTimeout,
 		BaseContext: func(net.Listener) context.Context { return ctx },
 	}
 	group.Go(func() {

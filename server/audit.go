@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"packhouse/server/auth"
+	"packhouse/server/connection"
 	"packhouse/server/route"
 	"packhouse/trust"
 )
@@ -104,7 +105,7 @@ func (a *audit) write(l auditLine) {
 }
 
 // request writes the outcome of a request, if it is audited.
-func (a *audit) request(r *http.Request, rec *record, w *response) {
+func (a *audit) request(r *http.Request, rec *record, w *connection.Response) {
 	if a.path == "" {
 		return
 	}

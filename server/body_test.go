@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"packhouse/server/config"
+	"packhouse/server/connection"
 	"packhouse/server/problem"
 )
 
@@ -117,8 +118,8 @@ func TestStalledBody(t *testing.T) {
 	protocols(t, func(t *testing.T, f *fixture, post func(*drip) (int, string, time.Duration)) {
 		status, body, took := post(newDrip(10, time.Millisecond))
 		wantTimeout(t, f, status, body, "http.limits.bodystalltimeout")
-		if took < defaultBodyStall || took > defaultBodyStall+time.Minute {
-			t.Errorf("ended after %v, want %v", took, defaultBodyStall)
+		if took < connection.DefaultBodyStall || took > connection.DefaultBodyStall+time.Minute {
+			t.Errorf("ended after %v, want %v", took, connection.DefaultBodyStall)
 		}
 	})
 }
@@ -129,7 +130,7 @@ func TestTricklingBody(t *testing.T) {
 	protocols(t, func(t *testing.T, f *fixture, post func(*drip) (int, string, time.Duration)) {
 		status, body, took := post(newDrip(100_000, time.Second))
 		wantTimeout(t, f, status, body, "http.limits.bodyrate")
-		if took > 2*rateWindow {
+		if took > 2*connection.RateWindow {
 			t.Errorf("ended after %v", took)
 		}
 	})

@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"net/http/pprof"
 	"time"
+
+	"packhouse/server/connection"
 )
 
 // startDebug serves metrics, health and profiles on a separate listener, if configured; on loopback
@@ -39,7 +41,7 @@ func (s *Server) startDebug() (stop func(), err error) {
 	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
 	mux.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)
 	mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
-	h := &http.Server{Handler: localOnly(l.Addr(), mux), ErrorLog: errorLog(s.log), ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout}
+	h := &http.Server{Handler: localOnly(l.Addr(), mux), ErrorLog: errorLog(s.log), ReadHeaderTimeout: connection.HeaderTimeout, IdleTimeout: connection.IdleTimeout}
 	s.log.Info("metrics and profiles are served", "address", l.Addr().String(), "prometheus", c.Prometheus)
 	ended := make(chan struct{})
 	go func() {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"packhouse/server/auth"
+	"packhouse/server/connection"
 	"packhouse/server/problem"
 	"packhouse/server/route"
 )
@@ -32,21 +33,21 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	st := s.current.Load()
 	rec := record{began: time.Now()}
 	rec.client, r = s.origin(st, r)
-	rw := newResponse(w, r, st.stall, st.body)
-	endAfterChunked(w, r)
+	rw := connection.NewResponse(w, r, st.stall, st.body)
+	connection.EndAfterChunked(w, r)
 	h := w.Header()
 	for _, fixed := range st.headers {
 		h[fixed.name] = fixed.values
 	}
 	st.cors.answerTo(h, r)
 	s.metrics.begin()
-	open, err := s.requests.begin(rw, r, rec.client, st.trusts(rec.client.Addr))
+	open, err := s.requests.Begin(rw, r, rec.client, st.trusts(rec.client.Addr))
 	defer func() {
 		if v := recover(); v != nil {
 			s.recovered(rw, r, &rec, v)
 		}
-		rw.finish(rec.aborted)
-		open.end()
+		rw.Finish(rec.aborted)
+		open.End()
 		s.metrics.observe(&rec, rw)
 		s.logAccess(r, st, &rec, rw)
 		s.audit.request(r, &rec, rw)
@@ -60,7 +61,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	if err != nil {
 		rec.reason = err
-		open.expend()
+		open.Expend()
 		s.refuse(rw, r, &rec, err)
 	}
 }
@@ -87,7 +88,7 @@ func crossSite(r *http.Request) error {
 }
 
 // dispatch runs all checks on a request and calls its handler.
-func (s *Server) dispatch(w *response, r *http.Request, st *state, rec *record, open *openRequest) error {
+func (s *Server) dispatch(w *connection.Response, r *http.Request, st *state, rec *record, open *connection.Request) error {
 	if err := s.checkHost(st, r); err != nil {
 		return err
 	}
@@ -118,8 +119,8 @@ func (s *Server) dispatch(w *response, r *http.Request, st *state, rec *record, 
 		return err
 	}
 	if st.policy.Public(req.Action) {
-		open.expend()
-	} else if err := open.grant(r.Context(), id); err != nil {
+		open.Expend()
+	} else if err := open.Grant(r.Context(), id); err != nil {
 		return err
 	}
 	return s.answer(w, r, st, grant)
@@ -132,7 +133,7 @@ type opener interface {
 }
 
 // refuse responds with an error. If the response has started, it can only be cut off.
-func (s *Server) refuse(w *response, r *http.Request, rec *record, err error) {
+func (s *Server) refuse(w *connection.Response, r *http.Request, rec *record, err error) {
 	if w.Status() != 0 {
 		rec.aborted = true
 		rec.refusal = problem.From(err)
@@ -143,7 +144,7 @@ func (s *Server) refuse(w *response, r *http.Request, rec *record, err error) {
 		s.log.LogAttrs(r.Context(), level, "response cut off", slog.String("method", r.Method), slog.String("path", pathOf(r)), slog.Any("error", err))
 		return
 	}
-	w.refuse(r, func() { rec.refusal = problem.Write(w, r, err) })
+	w.Refuse(r, func() { rec.refusal = problem.Write(w, r, err) })
 	if rec.refusal.Code == problem.BodyTimeout {
 		s.log.LogAttrs(r.Context(), slog.LevelWarn, "a request body stalled",
 			slog.String("method", r.Method), slog.String("path", pathOf(r)), slog.String("user", rec.user),
@@ -158,7 +159,7 @@ func (s *Server) refuse(w *response, r *http.Request, rec *record, err error) {
 var errPanic = errors.New("a request handler panicked")
 
 // recovered turns a panic into a 500. The stack trace is logged, not sent.
-func (s *Server) recovered(w *response, r *http.Request, rec *record, v any) {
+func (s *Server) recovered(w *connection.Response, r *http.Request, rec *record, v any) {
 	if err, ok := v.(error); ok && errors.Is(err, http.ErrAbortHandler) {
 		rec.aborted = true
 		return

@@ -42,7 +42,8 @@ func (s *sickStore) done() (collected, purged, scrubbed []time.Time) {
 }
 
 func (s *sickStore) Health(context.Context) error { return s.health }
-func (s *sickStore) Close() error                 { return nil }
+
+func (s *sickStore) Close() error { return nil }
 
 func (s *sickStore) Collect(_ context.Context, o storage.CollectOptions, _ func(storage.Verdict)) (storage.CollectReport, error) {
 	s.mu.Lock()

@@ -3,13 +3,12 @@ package server
 import (
 	"net"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"slices"
-	"strings"
 
 	"packhouse/server/auth"
 	"packhouse/server/config"
+	"packhouse/server/connection"
 	"packhouse/server/problem"
 )
 
@@ -22,7 +21,7 @@ func (s *Server) checkHost(st *state, r *http.Request) error {
 	if c.Auth.Method != config.AuthNone || c.HTTP.Net == "unix" || !config.Local(c.HTTP.Net, c.HTTP.Addr) {
 		return nil
 	}
-	host := hostName(r.Host)
+	host := connection.HostName(r.Host)
 	if host == "" || s.knownHost(c, host) || st.trusts(auth.ClientOf(r).Addr) && len(st.proxies) > 0 {
 		return nil
 	}
@@ -32,7 +31,7 @@ func (s *Server) checkHost(st *state, r *http.Request) error {
 // knownHost reports whether host, as returned by hostName, is a name of this server: http.host, a
 // name of the certificate, one that letsencrypt orders, or a loopback name.
 func (s *Server) knownHost(c *config.Config, host string) bool {
-	return localName(host) || host != "" && host == configuredHost(c) || slices.ContainsFunc(c.HTTP.TLS.LetsEncrypt.Hosts, func(h string) bool { return hostName(h) == host }) ||
+	return connection.LocalName(host) || host != "" && host == configuredHost(c) || slices.ContainsFunc(c.HTTP.TLS.LetsEncrypt.Hosts, func(h string) bool { return connection.HostName(h) == host }) ||
 		s.certs != nil && s.certs.leaf().VerifyHostname(host) == nil
 }
 
@@ -42,31 +41,12 @@ func localOnly(listener net.Addr, h http.Handler) http.Handler {
 		return h
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if host := hostName(r.Host); host != "" && !localName(host) {
+		if host := connection.HostName(r.Host); host != "" && !connection.LocalName(host) {
 			http.Error(w, "this address answers only to names of this machine: use localhost", http.StatusForbidden)
 			return
 		}
 		h.ServeHTTP(w, r)
 	})
-}
-
-// hostName returns the name or address in a Host header, in lower case, without port, brackets and
-// trailing dot.
-func hostName(host string) string {
-	if name, _, err := net.SplitHostPort(host); err == nil {
-		host = name
-	}
-	return strings.ToLower(strings.TrimSuffix(strings.Trim(host, "[]"), "."))
-}
-
-// localName reports whether host, as returned by hostName, always means this machine: a loopback
-// address or a name below localhost (RFC 6761, section 6.3).
-func localName(host string) bool {
-	if host == "localhost" || strings.HasSuffix(host, ".localhost") {
-		return true
-	}
-	a, err := netip.ParseAddr(host)
-	return err == nil && a.Unmap().IsLoopback()
 }
 
 // configuredHost returns the name in http.host, or "" if it is not set.
@@ -75,5 +55,5 @@ func configuredHost(c *config.Config) string {
 	if err != nil {
 		return ""
 	}
-	return hostName(u.Host)
+	return connection.HostName(u.Host)
 }

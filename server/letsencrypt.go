@@ -146,7 +146,7 @@ func (s *Server) answerChallenges(l net.Listener, group *sync.WaitGroup) (stop f
 		ReadTimeout: challengeTimeout, WriteTimeout: challengeTimeout, IdleTimeout: challengeTimeout,
 	}
 	limited := s.limit(l)
-	limited.serve(h)
+	limited.Serve(h)
 	s.log.Info("challenges over HTTP are answered", "address", l.Addr().String())
 	group.Go(func() {
 		if err := h.Serve(limited); err != nil && !errors.Is(err, http.ErrServerClosed) {

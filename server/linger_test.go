@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"packhouse/server/connection"
 )
 
 // endless is a body of zeros that counts what was read of it.
@@ -73,8 +75,8 @@ func TestRefusedBodyIsRead(t *testing.T) {
 			t.Fatal(err)
 		}
 		var sent endless
-		if _, err := io.Copy(c, &sent); err == nil || sent.n < lingerBytes/2 || sent.n > lingerBytes+64<<20 {
-			t.Errorf("%d bytes were taken, want about %d: %v", sent.n, lingerBytes, err)
+		if _, err := io.Copy(c, &sent); err == nil || sent.n < connection.LingerBytes/2 || sent.n > connection.LingerBytes+64<<20 {
+			t.Errorf("%d bytes were taken, want about %d: %v", sent.n, connection.LingerBytes, err)
 		}
 	})
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"packhouse/server/config"
+	"packhouse/server/connection"
 	"packhouse/server/route"
 )
 
@@ -53,7 +54,7 @@ func pathOf(r *http.Request) string { return r.URL.Path[:min(len(r.URL.Path), lo
 
 // logAccess logs a request. It omits the query and all headers except User-Agent, so credentials
 // are never logged. Successful health checks are logged at debug level.
-func (s *Server) logAccess(r *http.Request, st *state, rec *record, w *response) {
+func (s *Server) logAccess(r *http.Request, st *state, rec *record, w *connection.Response) {
 	level := slog.LevelInfo
 	switch {
 	case st.config.Log.AccessLog.Disabled:

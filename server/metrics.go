@@ -11,6 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"packhouse/server/auth"
+	"packhouse/server/connection"
 )
 
 // metrics holds the server's metrics, in a registry of its own so that two servers in one process
@@ -115,7 +116,7 @@ func truth(b bool) float64 {
 
 func (m *metrics) begin() { m.running.Inc() }
 
-func (m *metrics) observe(rec *record, w *response) {
+func (m *metrics) observe(rec *record, w *connection.Response) {
 	m.running.Dec()
 	action := string(rec.action)
 	if action == "" {

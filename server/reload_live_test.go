@@ -201,7 +201,7 @@ func TestLogOfHealthTellsNoSecret(t *testing.T) {
 		}
 	}))
 	f.run()
-	f.eventually("three words", func() bool { return strings.Count(f.log.String(), "a condition of health fails") == 3 })
+	f.eventually("three words", func() bool { return strings.Count(f.log.String(), "a health check fails") == 3 })
 	if said := f.log.String(); strings.Contains(said, "canary") || !strings.Contains(said, "/ready") {
 		t.Errorf("said %s", said)
 	}

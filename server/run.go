@@ -9,6 +9,8 @@ import (
 	"net/netip"
 	"sync"
 	"time"
+
+	"packhouse/server/connection"
 )
 
 // errDrain means that requests were still running at the end of the drain timeout.
@@ -28,7 +30,7 @@ func (s *Server) Listen() error {
 	if s.life.listener != nil {
 		return nil
 	}
-	l, err := listen(s.current.Load().config.HTTP)
+	l, err := connection.Listen(s.current.Load().config.HTTP)
 	if err != nil {
 		return err
 	}
@@ -128,7 +130,7 @@ func (s *Server) begin() (bool, error) {
 func (s *Server) serve(h *http.Server, l net.Listener) error {
 	var err error
 	if s.certs != nil {
-		err = h.ServeTLS(sniffingListener{l, func(host string) bool { return s.knownHost(s.current.Load().config, host) }}, "", "")
+		err = h.ServeTLS(connection.AnswerPlainHTTP(l, func(host string) bool { return s.knownHost(s.current.Load().config, host) }), "", "")
 	} else {
 		err = h.Serve(l)
 	}
@@ -225,17 +227,17 @@ func (s *Server) watch(ctx context.Context) {
 }
 
 // limit applies the configured connection limit to a listener.
-func (s *Server) limit(l net.Listener) *limitedListener {
+func (s *Server) limit(l net.Listener) *connection.Listener {
 	most := s.current.Load().config.HTTP.Limits.Connections
-	return newLimitedListener(l, most, func(a netip.Addr) bool { return s.current.Load().trusts(a) })
+	return connection.Limit(l, most, func(a netip.Addr) bool { return s.current.Load().trusts(a) })
 }
 
 // httpServer returns the HTTP server of a listener.
-func (s *Server) httpServer(l *limitedListener) *http.Server {
+func (s *Server) httpServer(l *connection.Listener) *http.Server {
 	st := s.current.Load()
-	o := serverOptions{HTTP: st.config.HTTP, Stall: st.stall, Handler: s, ErrorLog: errorLog(s.log)}
+	o := connection.ServerOptions{HTTP: st.config.HTTP, Stall: st.stall, Handler: s, ErrorLog: errorLog(s.log)}
 	if s.certs != nil {
 		o.TLS = s.certs.tlsConfig()
 	}
-	return newHTTPServer(l, o)
+	return connection.NewServer(l, o)
 }

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"packhouse/server/config"
+	"packhouse/server/connection"
 )
 
 // upload is a push whose body is written as the test goes on.
@@ -189,13 +190,13 @@ func TestUnixSocket(t *testing.T) {
 	if line, err := bufio.NewReader(c).ReadString('\n'); err != nil || !strings.Contains(line, "200") {
 		t.Errorf("%q, %v", line, err)
 	}
-	if _, err := listen(config.HTTP{Net: "unix", Addr: path}); !errors.Is(err, errSocketInUse) {
+	if _, err := connection.Listen(config.HTTP{Net: "unix", Addr: path}); !errors.Is(err, connection.ErrSocketInUse) {
 		t.Errorf("a second one: %v", err)
 	}
 	if err := os.WriteFile(f.path("file"), nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := listen(config.HTTP{Net: "unix", Addr: f.path("file")}); err == nil {
+	if _, err := connection.Listen(config.HTTP{Net: "unix", Addr: f.path("file")}); err == nil {
 		t.Error("a file was replaced by a socket")
 	}
 }

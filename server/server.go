@@ -20,6 +20,7 @@ import (
 	"packhouse/printable"
 	"packhouse/server/auth"
 	"packhouse/server/config"
+	"packhouse/server/connection"
 	"packhouse/server/health"
 	"packhouse/server/notification"
 	packrecord "packhouse/server/packview/record"
@@ -82,7 +83,7 @@ type Server struct {
 	notifier *notification.Notifier
 	certs    *certificates // nil without TLS
 	metrics  *metrics
-	requests *requests
+	requests *connection.Requests
 	current  atomic.Pointer[state]
 	reloads  reloads
 	health   *health.Checks
@@ -121,7 +122,7 @@ func New(ctx context.Context, o Options) (*Server, error) {
 		s.log = newLogger(o.Config.Log, o.LogTo, s.level)
 	}
 	s.started = s.now()
-	s.requests = newRequests(o.Config.HTTP.Limits.Requests)
+	s.requests = connection.NewRequests(o.Config.HTTP.Limits.Requests)
 	s.life.stop, s.life.stopped = make(chan struct{}), make(chan struct{})
 	s.announce(ctx)
 	if err := s.assemble(ctx); err != nil {

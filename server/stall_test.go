@@ -8,7 +8,6 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -247,45 +246,4 @@ func TestLongAnswer(t *testing.T) {
 		}
 		answered(t, c, http.StatusOK)
 	})
-}
-
-// kernelWriter is a ResponseWriter over a connection that can send files by itself.
-type kernelWriter struct {
-	*httptest.ResponseRecorder
-	sources []io.Reader
-}
-
-func (w *kernelWriter) ReadFrom(src io.Reader) (int64, error) {
-	w.sources = append(w.sources, src)
-	return io.Copy(w.ResponseRecorder, src)
-}
-
-// TestFilesReachTheKernel: what http.ServeContent sends arrives at the connection as the file it is.
-func TestFilesReachTheKernel(t *testing.T) {
-	path := t.TempDir() + "/blob"
-	content := bytes.Repeat([]byte("x"), 2*sendChunk+17)
-	if err := os.WriteFile(path, content, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	file, err := os.Open(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer file.Close()
-	inner := &kernelWriter{ResponseRecorder: httptest.NewRecorder()}
-	r := httptest.NewRequest(http.MethodGet, "/", nil)
-	r.Header.Set("Range", "bytes=1-")
-	w := newResponse(inner, r, time.Minute, bodyLimits{})
-	http.ServeContent(w, r, "", time.Time{}, file)
-	if w.bytes != int64(len(content))-1 || w.status != http.StatusPartialContent || inner.Body.Len() != len(content)-1 {
-		t.Errorf("status %d, %d bytes", w.status, w.bytes)
-	}
-	if len(inner.sources) != 3 {
-		t.Fatalf("%d pieces", len(inner.sources))
-	}
-	for _, src := range inner.sources {
-		if limited, ok := src.(*io.LimitedReader); !ok || limited.R != io.Reader(file) {
-			t.Errorf("the connection gets a %T", src)
-		}
-	}
 }

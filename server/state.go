@@ -9,6 +9,7 @@ import (
 
 	"packhouse/server/auth"
 	"packhouse/server/config"
+	"packhouse/server/connection"
 	"packhouse/server/route"
 )
 
@@ -22,7 +23,7 @@ type state struct {
 	cors    cors
 	proxies []netip.Prefix
 	stall   time.Duration // a response without progress for this long is ended
-	body    bodyLimits
+	body    connection.BodyLimits
 
 	registry handler
 	packview handler
@@ -60,7 +61,7 @@ func (s *Server) newState(c *config.Config) (*state, error) {
 	st := &state{
 		config: c, policy: policy, cors: newCORS(c.HTTP.Headers), proxies: proxies,
 		prefix: strings.TrimSuffix(c.HTTP.Prefix, "/"),
-		stall:  c.HTTP.Limits.StallTimeout, body: newBodyLimits(c.HTTP.Limits),
+		stall:  c.HTTP.Limits.StallTimeout, body: connection.NewBodyLimits(c.HTTP.Limits),
 	}
 	if st.stall <= 0 {
 		st.stall = defaultStall

@@ -90,7 +90,7 @@ func (cs *Checks) end(c *condition) {
 
 func (cs *Checks) keepLooking(ctx context.Context, c *condition) {
 	for {
-		cs.judge(ctx, c, c.look(ctx))
+		cs.record(ctx, c, c.look(ctx))
 		select {
 		case <-ctx.Done():
 			return
@@ -99,8 +99,8 @@ func (cs *Checks) keepLooking(ctx context.Context, c *condition) {
 	}
 }
 
-// judge records the result of a check, unless the condition has been replaced.
-func (cs *Checks) judge(ctx context.Context, c *condition, err error) {
+// record records the result of a check, unless the condition has been replaced.
+func (cs *Checks) record(ctx context.Context, c *condition, err error) {
 	cs.mu.Lock()
 	if ctx.Err() != nil {
 		cs.mu.Unlock()
@@ -115,9 +115,10 @@ func (cs *Checks) judge(ctx context.Context, c *condition, err error) {
 	cs.mu.Unlock()
 	switch {
 	case is && !was:
-		cs.options.Log.LogAttrs(ctx, slog.LevelWarn, "a condition of health fails", slog.String("what", c.shown()), slog.Any("error", err))
+		cs.options.Log.LogAttrs(ctx, slog.LevelWarn, "a health check fails",
+			slog.String("what", c.shown()), slog.Any("error", err))
 	case was && !is:
-		cs.options.Log.LogAttrs(ctx, slog.LevelInfo, "a condition of health holds again", slog.String("what", c.shown()))
+		cs.options.Log.LogAttrs(ctx, slog.LevelInfo, "a health check passes again", slog.String("what", c.shown()))
 	}
 }
 

@@ -1,4 +1,4 @@
-package server
+package connection
 
 import (
 	"context"
@@ -27,18 +27,18 @@ const (
 	over
 )
 
-// requests limits the requests that are open at once (http.limits.requests). A request is open until
+// Requests limits the requests that are open at once (http.limits.requests). A request is open until
 // the client has accepted its response. Half of the limit is the share of one user or address.
 // Requests without a grant have places of their own, half as many, so that strangers take none from
 // users. If these are full, the oldest expendable request is cut off.
-type requests struct {
+type Requests struct {
 	most int // granted requests
 
 	mu        sync.Mutex
 	granted   map[share]int
 	ungranted map[share]int
-	waiting   []*openRequest // for a grant, oldest first
-	oldest    openRequest    // head of the ring of requests without a grant, in order of arrival
+	waiting   []*Request // for a grant, oldest first
+	oldest    Request    // head of the ring of requests without a grant, in order of arrival
 }
 
 // share is what a request counts against: everyone, a user or an address.
@@ -46,9 +46,9 @@ type share struct{ kind, name string }
 
 var everyone = share{kind: "everyone"}
 
-// openRequest is a request and its place.
-type openRequest struct {
-	of      *requests
+// Request is a request and its place.
+type Request struct {
+	of      *Requests
 	conn    *connection // nil without a listener
 	shares  []share     // the last one is that of everyone
 	control *http.ResponseController
@@ -57,26 +57,27 @@ type openRequest struct {
 	phase      phase         // guarded by requests.mu
 	placed     bool          // it is in the ring
 	turn       chan struct{} // closed when a waiting request is granted
-	next, prev *openRequest
+	next, prev *Request
 
 	mu       sync.Mutex
 	finished bool // control must not be used any more
 }
 
-func newRequests(most int) *requests {
+// NewRequests returns a limit for the given number of granted requests; 0: the default.
+func NewRequests(most int) *Requests {
 	if most <= 0 {
 		most = defaultRequests
 	}
-	o := &requests{most: most, granted: map[share]int{}, ungranted: map[share]int{}}
+	o := &Requests{most: most, granted: map[share]int{}, ungranted: map[share]int{}}
 	o.oldest.next, o.oldest.prev = &o.oldest, &o.oldest
 	return o
 }
 
-// begin registers a request of a client. The address is counted unless it stands for many clients.
+// Begin registers a request of a client. The address is counted unless it stands for many clients.
 // It returns a 503 if there is no place; the request is registered nevertheless. The caller calls
 // end.
-func (o *requests) begin(w *response, r *http.Request, c auth.Client, many bool) (*openRequest, error) {
-	q := &openRequest{
+func (o *Requests) Begin(w *Response, r *http.Request, c auth.Client, many bool) (*Request, error) {
+	q := &Request{
 		of: o, conn: connectionOf(r), shares: make([]share, 0, 3),
 		control: http.NewResponseController(w.ResponseWriter), http1: w.http1,
 	}
@@ -94,7 +95,7 @@ func (o *requests) begin(w *response, r *http.Request, c auth.Client, many bool)
 }
 
 // place adds a request to the ring and reports whether there was a place. The caller holds the lock.
-func (o *requests) place(q *openRequest) bool {
+func (o *Requests) place(q *Request) bool {
 	q.placed = true
 	q.next, q.prev = &o.oldest, o.oldest.prev
 	q.prev.next, q.next.prev = q, q
@@ -109,7 +110,7 @@ func (o *requests) place(q *openRequest) bool {
 }
 
 // mostOf returns how many granted requests a share may have.
-func (o *requests) mostOf(of share) int {
+func (o *Requests) mostOf(of share) int {
 	if of == everyone {
 		return o.most
 	}
@@ -118,7 +119,7 @@ func (o *requests) mostOf(of share) int {
 
 // cutOldest cuts off the oldest expendable request of a share, except one. It reports whether there
 // was one. The caller holds the lock.
-func (o *requests) cutOldest(of share, except *openRequest) bool {
+func (o *Requests) cutOldest(of share, except *Request) bool {
 	for q := o.oldest.next; q != &o.oldest; q = q.next {
 		if q.phase == expendable && q != except && slices.Contains(q.shares, of) {
 			o.remove(q)
@@ -130,7 +131,7 @@ func (o *requests) cutOldest(of share, except *openRequest) bool {
 }
 
 // remove removes a request from the ring. The caller holds the lock.
-func (o *requests) remove(q *openRequest) {
+func (o *Requests) remove(q *Request) {
 	if !q.placed {
 		return
 	}
@@ -149,7 +150,7 @@ func release(counts map[share]int, shares []share) {
 }
 
 // cut ends a request: its stream, or its connection of HTTP/1.
-func (q *openRequest) cut() {
+func (q *Request) cut() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	switch {
@@ -161,9 +162,9 @@ func (q *openRequest) cut() {
 	}
 }
 
-// grant moves a request to the places of granted ones. It waits while there is none, and returns 429
+// Grant moves a request to the places of granted ones. It waits while there is none, and returns 429
 // if the user or the address has its share, 503 if all places are taken, or the context's error.
-func (q *openRequest) grant(ctx context.Context, id auth.Identity) error {
+func (q *Request) Grant(ctx context.Context, id auth.Identity) error {
 	o := q.of
 	o.mu.Lock()
 	if id.User != "" {
@@ -198,12 +199,12 @@ func (q *openRequest) grant(ctx context.Context, id auth.Identity) error {
 	if q.phase == granted {
 		return nil
 	}
-	o.waiting = slices.DeleteFunc(o.waiting, func(w *openRequest) bool { return w == q })
+	o.waiting = slices.DeleteFunc(o.waiting, func(w *Request) bool { return w == q })
 	return err
 }
 
 // full returns why a request cannot be granted now, or nil. The caller holds the lock.
-func (o *requests) full(q *openRequest) error {
+func (o *Requests) full(q *Request) error {
 	for _, of := range q.shares {
 		switch {
 		case o.granted[of] < o.mostOf(of):
@@ -218,7 +219,7 @@ func (o *requests) full(q *openRequest) error {
 
 // crowded reports whether too many requests of the same user or address wait for this one to wait.
 // Each that waits takes a place from requests without a grant. The caller holds the lock.
-func (o *requests) crowded(q *openRequest) bool {
+func (o *Requests) crowded(q *Request) bool {
 	for _, of := range q.shares {
 		waiting := 0
 		for _, w := range o.waiting {
@@ -234,7 +235,7 @@ func (o *requests) crowded(q *openRequest) bool {
 }
 
 // take grants a request. The caller holds the lock.
-func (o *requests) take(q *openRequest) {
+func (o *Requests) take(q *Request) {
 	o.remove(q)
 	q.phase = granted
 	for _, of := range q.shares {
@@ -244,9 +245,9 @@ func (o *requests) take(q *openRequest) {
 }
 
 // leave releases the place of a granted request and grants waiting ones. The caller holds the lock.
-func (o *requests) leave(q *openRequest) {
+func (o *Requests) leave(q *Request) {
 	release(o.granted, q.shares)
-	o.waiting = slices.DeleteFunc(o.waiting, func(w *openRequest) bool {
+	o.waiting = slices.DeleteFunc(o.waiting, func(w *Request) bool {
 		if o.full(w) != nil {
 			return false
 		}
@@ -256,8 +257,8 @@ func (o *requests) leave(q *openRequest) {
 	})
 }
 
-// expend marks a request whose response needs no sign-in.
-func (q *openRequest) expend() {
+// Expend marks a request whose response needs no sign-in.
+func (q *Request) Expend() {
 	o := q.of
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -273,8 +274,8 @@ func (q *openRequest) expend() {
 	}
 }
 
-// end removes a request whose response the client has accepted.
-func (q *openRequest) end() {
+// End removes a request whose response the client has accepted.
+func (q *Request) End() {
 	q.mu.Lock()
 	q.finished = true
 	q.mu.Unlock()

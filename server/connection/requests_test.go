@@ -1,4 +1,4 @@
-package server
+package connection
 
 import (
 	"context"
@@ -17,15 +17,15 @@ import (
 // arrivals registers requests at a limit.
 type arrivals struct {
 	*testing.T
-	*requests
+	*Requests
 }
 
 // arrive registers a request from an address and returns it with the status of its refusal, if any.
-func (a arrivals) arrive(address string) (q *openRequest, status int) {
+func (a arrivals) arrive(address string) (q *Request, status int) {
 	a.Helper()
-	w := &response{ResponseWriter: httptest.NewRecorder()}
+	w := &Response{ResponseWriter: httptest.NewRecorder()}
 	client := auth.Client{Addr: netip.MustParseAddr(address)}
-	q, err := a.begin(w, httptest.NewRequest(http.MethodGet, "/", nil), client, false)
+	q, err := a.Begin(w, httptest.NewRequest(http.MethodGet, "/", nil), client, false)
 	return q, statusOf(a.T, err)
 }
 
@@ -45,15 +45,15 @@ func statusOf(t *testing.T, err error) int {
 // ends or refused after a while.
 func TestRequestsOfOneUser(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a := arrivals{t, newRequests(16)}
-		grant := func(user, address string) (*openRequest, int) {
+		a := arrivals{t, NewRequests(16)}
+		grant := func(user, address string) (*Request, int) {
 			q, status := a.arrive(address)
 			if status != 0 {
 				t.Fatalf("no place: %d", status)
 			}
-			return q, statusOf(t, q.grant(t.Context(), auth.Identity{User: user}))
+			return q, statusOf(t, q.Grant(t.Context(), auth.Identity{User: user}))
 		}
-		var open []*openRequest
+		var open []*Request
 		for range 8 {
 			q, status := grant("ci", "127.0.0.1")
 			if status != 0 {
@@ -66,14 +66,14 @@ func TestRequestsOfOneUser(t *testing.T) {
 		go func() {
 			q, status := grant("ci", "127.0.0.1")
 			granted <- status
-			q.end()
+			q.End()
 		}()
 		synctest.Wait()
 		if _, status := grant("spectro", "127.0.0.1"); status != 0 {
 			t.Errorf("another user gets %d", status)
 		}
 		time.Sleep(requestWait / 2)
-		open[0].end()
+		open[0].End()
 		if status := <-granted; status != 0 || time.Since(began) != requestWait/2 {
 			t.Errorf("after one ended: %d after %v", status, time.Since(began))
 		}
@@ -88,10 +88,10 @@ func TestRequestsOfOneUser(t *testing.T) {
 // TestRequestsOfAll: beyond the limit, requests wait and are refused with 503; few wait at once.
 func TestRequestsOfAll(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a := arrivals{t, newRequests(16)}
+		a := arrivals{t, NewRequests(16)}
 		for i := range 16 {
 			q, _ := a.arrive("127.0.0.1")
-			if err := q.grant(t.Context(), auth.Identity{User: string(rune('a' + i/8))}); err != nil {
+			if err := q.Grant(t.Context(), auth.Identity{User: string(rune('a' + i/8))}); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -99,28 +99,28 @@ func TestRequestsOfAll(t *testing.T) {
 		for range 4 {
 			q, _ := a.arrive("127.0.0.1")
 			go func() {
-				if status := statusOf(t, q.grant(t.Context(), auth.Identity{})); status != 503 {
+				if status := statusOf(t, q.Grant(t.Context(), auth.Identity{})); status != 503 {
 					t.Errorf("%d", status)
 				}
-				q.expend()
-				q.end()
+				q.Expend()
+				q.End()
 			}()
 		}
 		synctest.Wait()
 		q, _ := a.arrive("127.0.0.1")
-		if status := statusOf(t, q.grant(t.Context(), auth.Identity{})); status != 503 || time.Since(began) != 0 {
+		if status := statusOf(t, q.Grant(t.Context(), auth.Identity{})); status != 503 || time.Since(began) != 0 {
 			t.Errorf("beside those that wait: %d after %v", status, time.Since(began))
 		}
-		q.end()
+		q.End()
 		q, _ = a.arrive("127.0.0.1")
 		gone, leave := context.WithCancel(t.Context())
 		time.Sleep(requestWait)
 		synctest.Wait()
 		leave()
-		if err := q.grant(gone, auth.Identity{}); !errors.Is(err, context.Canceled) {
+		if err := q.Grant(gone, auth.Identity{}); !errors.Is(err, context.Canceled) {
 			t.Errorf("a client that has left: %v", err)
 		}
-		q.end()
+		q.End()
 		if len(a.ungranted) != 0 || len(a.waiting) != 0 || a.granted[everyone] != 16 {
 			t.Errorf("left over: %v, %d waiting, %v", a.ungranted, len(a.waiting), a.granted)
 		}
@@ -130,8 +130,8 @@ func TestRequestsOfAll(t *testing.T) {
 // TestStrangersTakeNoPlaceOfUsers: requests without a grant have places of their own, of which one
 // address has half; the oldest expendable one makes room for a new one.
 func TestStrangersTakeNoPlaceOfUsers(t *testing.T) {
-	a := arrivals{t, newRequests(16)}
-	var all []*openRequest
+	a := arrivals{t, NewRequests(16)}
+	var all []*Request
 	for range 4 {
 		q, status := a.arrive("192.0.2.1")
 		if status != 0 {
@@ -142,8 +142,8 @@ func TestStrangersTakeNoPlaceOfUsers(t *testing.T) {
 	if _, status := a.arrive("192.0.2.1"); status != http.StatusServiceUnavailable {
 		t.Errorf("one more of the address: %d", status)
 	}
-	all[2].expend()
-	all[1].expend()
+	all[2].Expend()
+	all[1].Expend()
 	if _, status := a.arrive("192.0.2.1"); status != 0 {
 		t.Errorf("beside expendable ones: %d", status)
 	}
@@ -157,7 +157,7 @@ func TestStrangersTakeNoPlaceOfUsers(t *testing.T) {
 	for range 8 {
 		a.arrive("127.0.0.1")
 	}
-	if err := q.grant(t.Context(), auth.Identity{User: "ci"}); err != nil {
+	if err := q.Grant(t.Context(), auth.Identity{User: "ci"}); err != nil {
 		t.Errorf("a user beside all the strangers: %v", err)
 	}
 }

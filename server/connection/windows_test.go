@@ -1,4 +1,4 @@
-package server
+package connection
 
 import (
 	"crypto/tls"
@@ -6,12 +6,13 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"packhouse/certgen"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"golang.org/x/net/http2"
+
+	"packhouse/certgen"
 )
 
 // TestWindowsFollowTheRoundTrip verifies that HTTP/2 connections with a long round trip get a wide receive window, and

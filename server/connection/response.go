@@ -1,4 +1,4 @@
-package server
+package connection
 
 import (
 	"errors"
@@ -16,9 +16,9 @@ const sendChunk = 1 << 20
 // an HTTP/2 frame. A client that accepts nothing keeps it in memory.
 const frameChunk = 16 << 10
 
-// response counts bytes and extends the deadline while they move: a request may take any time, but
+// Response counts bytes and extends the deadline while they move: a request may take any time, but
 // must not stall. It implements io.ReaderFrom, so that the kernel sends files directly.
-type response struct {
+type Response struct {
 	http.ResponseWriter
 	deadline deadline
 	body     *body
@@ -30,12 +30,12 @@ type response struct {
 	bytes    int64
 }
 
-var _ io.ReaderFrom = (*response)(nil)
+var _ io.ReaderFrom = (*Response)(nil)
 
-// newResponse wraps both directions of a request: it replaces r.Body, too.
-func newResponse(w http.ResponseWriter, r *http.Request, stall time.Duration, limits bodyLimits) *response {
+// NewResponse wraps both directions of a request: it replaces r.Body, too.
+func NewResponse(w http.ResponseWriter, r *http.Request, stall time.Duration, limits BodyLimits) *Response {
 	control := http.NewResponseController(w)
-	rw := &response{
+	rw := &Response{
 		ResponseWriter: w,
 		deadline:       deadline{set: control.SetWriteDeadline, stall: stall},
 		headers:        r.Header,
@@ -55,13 +55,13 @@ func newResponse(w http.ResponseWriter, r *http.Request, stall time.Duration, li
 }
 
 // Status returns the status of the response, or 0 if it has not started.
-func (w *response) Status() int { return w.status }
+func (w *Response) Status() int { return w.status }
 
 // Sent returns the number of bytes of the response's body that were written.
-func (w *response) Sent() int64 { return w.bytes }
+func (w *Response) Sent() int64 { return w.bytes }
 
 // Received returns the number of bytes of the request's body that were read.
-func (w *response) Received() int64 {
+func (w *Response) Received() int64 {
 	if w.body == nil {
 		return 0
 	}
@@ -69,13 +69,13 @@ func (w *response) Received() int64 {
 }
 
 // HangUp reports whether the connection must be closed after the response.
-func (w *response) HangUp() bool { return w.hangUp }
+func (w *Response) HangUp() bool { return w.hangUp }
 
 // Unwrap is for http.ResponseController.
-func (w *response) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+func (w *Response) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
 // WriteHeader records the status, except informational ones (1xx).
-func (w *response) WriteHeader(status int) {
+func (w *Response) WriteHeader(status int) {
 	if w.status == 0 && status >= http.StatusOK {
 		w.status = status
 		w.dropHeaders()
@@ -86,7 +86,7 @@ func (w *response) WriteHeader(status int) {
 	w.ResponseWriter.WriteHeader(status)
 }
 
-func (w *response) Write(p []byte) (int, error) {
+func (w *Response) Write(p []byte) (int, error) {
 	w.begin()
 	w.deadline.move()
 	n, err := w.ResponseWriter.Write(p)
@@ -95,7 +95,7 @@ func (w *response) Write(p []byte) (int, error) {
 }
 
 // ReadFrom lets the kernel send a file if possible, in chunks so that the deadline can be extended.
-func (w *response) ReadFrom(src io.Reader) (int64, error) {
+func (w *Response) ReadFrom(src io.Reader) (int64, error) {
 	w.begin()
 	to, ok := w.ResponseWriter.(io.ReaderFrom)
 	if !ok {
@@ -116,7 +116,7 @@ func (w *response) ReadFrom(src io.Reader) (int64, error) {
 
 // send copies a file to the connection in chunks. A deadline that expires while bytes move is not a
 // stall.
-func (w *response) send(to io.ReaderFrom, src *io.LimitedReader) (total int64, err error) {
+func (w *Response) send(to io.ReaderFrom, src *io.LimitedReader) (total int64, err error) {
 	for src.N > 0 {
 		piece := &io.LimitedReader{R: src.R, N: min(src.N, sendChunk)}
 		w.deadline.now()
@@ -144,7 +144,7 @@ func fileBehind(src io.Reader) (*io.LimitedReader, bool) {
 	return limited, ok
 }
 
-func (w *response) begin() {
+func (w *Response) begin() {
 	if w.status == 0 {
 		w.status = http.StatusOK
 		w.dropHeaders()
@@ -157,7 +157,7 @@ const longAgent = 1 << 10
 // dropHeaders releases the memory of the request's headers, which nothing reads after the response
 // has begun, except User-Agent. A client may take long to accept the response, and have many streams
 // open. HTTP/1 has one request on a connection, and net/http still reads its headers.
-func (w *response) dropHeaders() {
+func (w *Response) dropHeaders() {
 	if w.http1 {
 		return
 	}
@@ -166,11 +166,11 @@ func (w *response) dropHeaders() {
 	})
 }
 
-// finish extends the deadline for buffered output and for the unread rest of the body. A response
+// Finish extends the deadline for buffered output and for the unread rest of the body. A response
 // over HTTP/2 is sent, because otherwise net/http would wait for the client's window after the
 // handler has returned, where the request is not counted. cut reports that the rest of the response
 // must not be sent.
-func (w *response) finish(cut bool) {
+func (w *Response) Finish(cut bool) {
 	w.deadline.now()
 	if w.body != nil && !w.body.ended {
 		w.body.deadline.stall = w.deadline.stall // nothing uses the rest

@@ -1,4 +1,4 @@
-package server
+package connection
 
 import (
 	"errors"
@@ -12,20 +12,21 @@ import (
 
 // Defaults of the limits of bodies, for a configuration that was not parsed from a file.
 const (
-	defaultBodyStall = 5 * time.Minute
-	rateWindow       = time.Minute // over which the rate of a body is averaged
+	DefaultBodyStall = 5 * time.Minute
+	RateWindow       = time.Minute // over which the rate of a body is averaged
 )
 
-// bodyLimits limit how slowly the body of a request may arrive.
-type bodyLimits struct {
+// BodyLimits limit how slowly the body of a request may arrive.
+type BodyLimits struct {
 	stall time.Duration // without a byte
 	rate  int64         // bytes per second, averaged over rateWindow; 0: no limit
 }
 
-func newBodyLimits(l config.Limits) bodyLimits {
-	limits := bodyLimits{l.BodyStallTimeout, int64(l.BodyRate)}
+// NewBodyLimits returns the limits of a configuration.
+func NewBodyLimits(l config.Limits) BodyLimits {
+	limits := BodyLimits{l.BodyStallTimeout, int64(l.BodyRate)}
 	if limits.stall <= 0 {
-		limits.stall = defaultBodyStall
+		limits.stall = DefaultBodyStall
 	}
 	return limits
 }
@@ -33,7 +34,7 @@ func newBodyLimits(l config.Limits) bodyLimits {
 // body counts received bytes and ends a request whose body stalls or trickles.
 type body struct {
 	io.ReadCloser
-	limits   bodyLimits
+	limits   BodyLimits
 	deadline deadline
 	pace     pace
 	bytes    int64
@@ -62,7 +63,7 @@ func (b *body) Read(p []byte) (int, error) {
 	case b.pace.slow(n, time.Since(began), b.limits.rate):
 		b.failed = true
 		return n, problem.BodyStalled("http.limits.bodyrate",
-			"less than %d bytes of the body per second arrived for %v", b.limits.rate, rateWindow)
+			"less than %d bytes of the body per second arrived for %v", b.limits.rate, RateWindow)
 	}
 	return n, err
 }
@@ -79,7 +80,7 @@ type pace struct {
 func (p *pace) slow(n int, waited time.Duration, rate int64) bool {
 	p.bytes += int64(n)
 	p.waited += waited
-	if p.waited < rateWindow {
+	if p.waited < RateWindow {
 		return false
 	}
 	slow := float64(p.bytes) < float64(rate)*p.waited.Seconds()

@@ -1,4 +1,4 @@
-package server
+package connection
 
 import (
 	"fmt"
@@ -64,7 +64,7 @@ func TestOneAddressLeavesRoom(t *testing.T) {
 			t.Run(fmt.Sprintf("%s, busy %v", name, busy), func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					from := peers{next: make(chan net.Conn, 20)}
-					l := newLimitedListener(from, 8, func(a netip.Addr) bool { return a == proxy })
+					l := Limit(from, 8, func(a netip.Addr) bool { return a == proxy })
 					var greedy []*peer
 					open := func(address string) *peer {
 						c := &peer{from: address, closed: make(chan struct{})}
@@ -130,7 +130,7 @@ func closedOf(all, stay int, busy bool) []bool {
 func TestPendingConnectionsMakeRoom(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		from := peers{next: make(chan net.Conn, 4)}
-		l := newLimitedListener(from, 2, func(netip.Addr) bool { return false })
+		l := Limit(from, 2, func(netip.Addr) bool { return false })
 		arrive := func() *peer {
 			c := &peer{from: "127.0.0.1:1", closed: make(chan struct{})}
 			from.next <- c

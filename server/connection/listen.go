@@ -1,4 +1,4 @@
-package server
+package connection
 
 import (
 	"crypto/tls"
@@ -14,9 +14,10 @@ import (
 	"packhouse/server/config"
 )
 
+// Timeouts of all HTTP servers.
 const (
-	headerTimeout = 20 * time.Second // for receiving all headers
-	idleTimeout   = 2 * time.Minute  // between requests on a connection
+	HeaderTimeout = 20 * time.Second // for receiving all headers
+	IdleTimeout   = 2 * time.Minute  // between requests on a connection
 )
 
 // Limits of an HTTP/2 connection. Both cost memory before the client has signed in: each stream that
@@ -27,8 +28,8 @@ const (
 	largestFrame = 64 << 10 // bytes
 )
 
-// listen binds the configured address.
-func listen(c config.HTTP) (net.Listener, error) {
+// Listen binds the configured address.
+func Listen(c config.HTTP) (net.Listener, error) {
 	network := c.Net
 	if network == "" {
 		network = "tcp"
@@ -45,7 +46,8 @@ func listen(c config.HTTP) (net.Listener, error) {
 	return l, nil
 }
 
-var errSocketInUse = errors.New("another process listens there")
+// ErrSocketInUse means that another process listens on a Unix socket.
+var ErrSocketInUse = errors.New("another process listens there")
 
 // removeStale removes a Unix socket that no process listens on anymore. Any other file stays, so
 // listening fails.
@@ -56,7 +58,7 @@ func removeStale(path string) error {
 	}
 	if c, err := dialUnix(path); err == nil {
 		_ = c.Close() // it was only to check for a listener
-		return fmt.Errorf("listen on %s: %w", path, errSocketInUse)
+		return fmt.Errorf("listen on %s: %w", path, ErrSocketInUse)
 	}
 	if err := os.Remove(path); err != nil {
 		return fmt.Errorf("remove stale socket: %w", err)
@@ -66,8 +68,8 @@ func removeStale(path string) error {
 
 func dialUnix(path string) (net.Conn, error) { return net.DialTimeout("unix", path, time.Second) }
 
-// serverOptions configures newHTTPServer.
-type serverOptions struct {
+// ServerOptions configures NewServer.
+type ServerOptions struct {
 	HTTP     config.HTTP
 	TLS      *tls.Config   // nil: plain HTTP
 	Stall    time.Duration // a response without progress for this long is ended
@@ -75,24 +77,24 @@ type serverOptions struct {
 	ErrorLog *log.Logger
 }
 
-// newHTTPServer returns the HTTP server of a listener, with all timeouts except those for whole
+// NewServer returns the HTTP server of a listener, with all timeouts except those for whole
 // bodies: a large blob over a slow line is legitimate.
-func newHTTPServer(l *limitedListener, o serverOptions) *http.Server {
+func NewServer(l *Listener, o ServerOptions) *http.Server {
 	var p http.Protocols
 	p.SetHTTP1(true)
 	p.SetHTTP2(!o.HTTP.HTTP2Disabled)
 	p.SetUnencryptedHTTP2(o.HTTP.H2CEnabled && o.TLS == nil)
 	h := &http.Server{
 		Handler: o.Handler, Protocols: &p, ErrorLog: o.ErrorLog, TLSConfig: o.TLS,
-		ReadHeaderTimeout: min(headerTimeout, o.Stall), IdleTimeout: idleTimeout, MaxHeaderBytes: o.HTTP.Limits.HeaderBytes,
+		ReadHeaderTimeout: min(HeaderTimeout, o.Stall), IdleTimeout: IdleTimeout, MaxHeaderBytes: o.HTTP.Limits.HeaderBytes,
 		// WriteTimeout is for errors that net/http itself responds with; response sets its own.
-		WriteTimeout: min(headerTimeout, o.Stall),
+		WriteTimeout: min(HeaderTimeout, o.Stall),
 		HTTP2: &http.HTTP2Config{
-			WriteByteTimeout: o.Stall, SendPingTimeout: idleTimeout,
+			WriteByteTimeout: o.Stall, SendPingTimeout: IdleTimeout,
 			MaxConcurrentStreams: mostStreams, MaxReadFrameSize: largestFrame,
 		},
 	}
-	l.serve(h)
+	l.Serve(h)
 	if o.TLS != nil {
 		new(windows).over(h, l.age)
 	}

@@ -1,4 +1,4 @@
-package server
+package connection
 
 import (
 	"crypto/tls"
@@ -75,5 +75,7 @@ func (w *windows) over(h *http.Server, took func(net.Conn) time.Duration) {
 type closedListener struct{}
 
 func (closedListener) Accept() (net.Conn, error) { return nil, net.ErrClosed }
-func (closedListener) Close() error              { return nil }
-func (closedListener) Addr() net.Addr            { return &net.TCPAddr{} }
+
+func (closedListener) Close() error { return nil }
+
+func (closedListener) Addr() net.Addr { return &net.TCPAddr{} }

@@ -1,4 +1,4 @@
-package server
+package connection
 
 import (
 	"context"
@@ -18,14 +18,14 @@ const defaultConnections = 10_000
 // evicted.
 const pendingTime = 5 * time.Second
 
-// limitedListener limits the number of open connections. At the limit, a new connection evicts the
+// Listener limits the number of open connections. At the limit, a new connection evicts the
 // oldest idle one without an authenticated request. A connection, HTTP/1 or HTTP/2, is idle unless
 // a request on it is pending or granted, so unfinished handshakes and headers, refused requests and
 // downloads of public content count as idle. If no connection is idle, it evicts the oldest whose requests have been
 // pending for pendingTime. If there is none either, the new connection waits, and further ones wait
 // in the kernel. One address may have at most half of the connections; more are closed immediately.
 // Connections are not wrapped, so that the kernel can still send files on them.
-type limitedListener struct {
+type Listener struct {
 	net.Listener
 	most int
 	many func(netip.Addr) bool // reports whether many clients share an address
@@ -41,7 +41,7 @@ type limitedListener struct {
 // connection is the state of an open connection.
 type connection struct {
 	auth.Connection
-	of         *limitedListener
+	of         *Listener
 	conn       net.Conn
 	accepted   time.Time
 	counted    string    // address it counts against; empty: none
@@ -53,13 +53,13 @@ type connection struct {
 	next, prev *connection
 }
 
-// newLimitedListener limits a listener to the given number of connections. many reports whether an
+// Limit limits a listener to the given number of connections. many reports whether an
 // address stands for many clients, so that it has no share of its own.
-func newLimitedListener(l net.Listener, most int, many func(netip.Addr) bool) *limitedListener {
+func Limit(l net.Listener, most int, many func(netip.Addr) bool) *Listener {
 	if most <= 0 {
 		most = defaultConnections
 	}
-	limited := &limitedListener{
+	limited := &Listener{
 		Listener: l, most: most, many: many, open: map[net.Conn]*connection{}, of: map[string]int{},
 	}
 	limited.change.L = &limited.mu
@@ -68,7 +68,7 @@ func newLimitedListener(l net.Listener, most int, many func(netip.Addr) bool) *l
 }
 
 // Accept implements net.Listener.
-func (l *limitedListener) Accept() (net.Conn, error) {
+func (l *Listener) Accept() (net.Conn, error) {
 	for {
 		c, err := l.Listener.Accept()
 		if err != nil {
@@ -88,7 +88,7 @@ func (l *limitedListener) Accept() (net.Conn, error) {
 
 // admit registers a connection, waiting for room if necessary. It returns false if the connection
 // exceeds the share of its address.
-func (l *limitedListener) admit(c net.Conn) (bool, error) {
+func (l *Listener) admit(c net.Conn) (bool, error) {
 	address := l.shareOf(c)
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -112,7 +112,7 @@ func (l *limitedListener) admit(c net.Conn) (bool, error) {
 
 // wait waits for a connection that can be evicted, or for the time when a pending request is old
 // enough for that. The caller holds the lock.
-func (l *limitedListener) wait() {
+func (l *Listener) wait() {
 	first := pendingTime
 	for entry := l.oldest.next; entry != &l.oldest; entry = entry.next {
 		if entry.pending > 0 {
@@ -130,7 +130,7 @@ func (l *limitedListener) wait() {
 
 // shareOf returns the address that a connection counts against; empty for loopback, trusted proxies
 // and Unix sockets.
-func (l *limitedListener) shareOf(c net.Conn) string {
+func (l *Listener) shareOf(c net.Conn) string {
 	peer := peerOf(c)
 	if !peer.Addr.IsValid() || peer.Addr.IsLoopback() || l.many(peer.Addr) {
 		return ""
@@ -150,7 +150,7 @@ func peerOf(c net.Conn) auth.Client {
 // evict closes the oldest idle connection without an authenticated request, of the given address if
 // any, or else the oldest whose requests have been pending for too long. It reports whether there
 // was one. The caller holds the lock.
-func (l *limitedListener) evict(address string) bool {
+func (l *Listener) evict(address string) bool {
 	var victim *connection
 	now := time.Now()
 	for entry := l.oldest.next; entry != &l.oldest; entry = entry.next {
@@ -174,7 +174,7 @@ func (l *limitedListener) evict(address string) bool {
 }
 
 // forget removes a connection from the table. The caller holds the lock.
-func (l *limitedListener) forget(entry *connection) {
+func (l *Listener) forget(entry *connection) {
 	if l.open[entry.conn] != entry {
 		return // already evicted
 	}
@@ -189,7 +189,7 @@ func (l *limitedListener) forget(entry *connection) {
 }
 
 // Close implements net.Listener.
-func (l *limitedListener) Close() error {
+func (l *Listener) Close() error {
 	l.mu.Lock()
 	l.closed = true
 	l.change.Broadcast()
@@ -197,14 +197,14 @@ func (l *limitedListener) Close() error {
 	return l.Listener.Close()
 }
 
-// serve makes an HTTP server report the state of its connections to the listener.
-func (l *limitedListener) serve(h *http.Server) {
+// Serve makes an HTTP server report the state of its connections to the listener.
+func (l *Listener) Serve(h *http.Server) {
 	h.ConnState = l.watch
 	h.ConnContext = l.context
 }
 
 // age returns how long a connection is open.
-func (l *limitedListener) age(c net.Conn) time.Duration {
+func (l *Listener) age(c net.Conn) time.Duration {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if entry := l.open[accepted(c)]; entry != nil {
@@ -216,7 +216,7 @@ func (l *limitedListener) age(c net.Conn) time.Duration {
 type connectionKey struct{}
 
 // context is the ConnContext hook. It adds the connection to the context of its requests.
-func (l *limitedListener) context(ctx context.Context, c net.Conn) context.Context {
+func (l *Listener) context(ctx context.Context, c net.Conn) context.Context {
 	l.mu.Lock()
 	entry := l.open[accepted(c)]
 	l.mu.Unlock()
@@ -227,7 +227,7 @@ func (l *limitedListener) context(ctx context.Context, c net.Conn) context.Conte
 }
 
 // connectionOf returns the connection of a request, or nil if the request did not arrive through a
-// limitedListener.
+// Listener.
 func connectionOf(r *http.Request) *connection {
 	entry, _ := r.Context().Value(connectionKey{}).(*connection)
 	return entry
@@ -293,7 +293,7 @@ func (c *connection) settle(was phase) {
 
 // watch is the ConnState hook. It removes connections that have ended and makes idle ones
 // available for eviction.
-func (l *limitedListener) watch(c net.Conn, state http.ConnState) {
+func (l *Listener) watch(c net.Conn, state http.ConnState) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	entry := l.open[accepted(c)]

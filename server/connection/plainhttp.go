@@ -1,4 +1,4 @@
-package server
+package connection
 
 import (
 	"bufio"
@@ -15,10 +15,15 @@ import (
 const handshake = 0x16
 
 // errPlainHTTP ends the handshake of a connection that already got a plain HTTP response.
-var errPlainHTTP = errors.New("HTTP was spoken on the TLS port; the client was told")
+var errPlainHTTP = errors.New("plain HTTP on the TLS port, which got an error response")
 
-// sniffingListener responds to plain HTTP on the TLS port: browsers are redirected to https, and
-// other clients get a readable error instead of a TLS alert.
+// AnswerPlainHTTP returns a listener for TLS that responds to plain HTTP: browsers are redirected to
+// https, and other clients get a readable error instead of a TLS alert. known reports whether host is
+// a name of this server.
+func AnswerPlainHTTP(l net.Listener, known func(host string) bool) net.Listener {
+	return sniffingListener{l, known}
+}
+
 type sniffingListener struct {
 	net.Listener
 	known func(host string) bool // whether host is a name of this server
@@ -64,7 +69,8 @@ const (
 // connected to, to https. It responds to anything else with an error.
 func (c *sniffedConn) answerPlain(began []byte) {
 	_ = c.SetDeadline(time.Now().Add(plainTimeout)) // if it fails, so does reading
-	request, err := http.ReadRequest(bufio.NewReader(io.LimitReader(io.MultiReader(strings.NewReader(string(began)), c.Conn), maxPlain)))
+	all := io.MultiReader(strings.NewReader(string(began)), c.Conn)
+	request, err := http.ReadRequest(bufio.NewReader(io.LimitReader(all, maxPlain)))
 	if err != nil {
 		if letter := began[0]; letter >= 'A' && letter <= 'Z' {
 			writePlain(c.Conn, http.StatusBadRequest, "", "this port speaks HTTPS\n")
@@ -74,8 +80,9 @@ func (c *sniffedConn) answerPlain(began []byte) {
 	target := "https://" + request.Host + request.URL.RequestURI()
 	reads := request.Method == http.MethodGet || request.Method == http.MethodHead
 	if reads && validHost(request.Host) && strings.HasPrefix(request.URL.Path, "/") { // not "GET *"
-		if name := hostName(request.Host); !c.known(name) && name != hostName(c.LocalAddr().String()) {
-			writePlain(c.Conn, http.StatusMisdirectedRequest, "", "this port speaks HTTPS, and not under this name: use https:// and a name of its certificate\n")
+		if name := HostName(request.Host); !c.known(name) && name != HostName(c.LocalAddr().String()) {
+			writePlain(c.Conn, http.StatusMisdirectedRequest, "",
+				"this port speaks HTTPS, and not under this name: use https:// and a name of its certificate\n")
 			return
 		}
 		writePlain(c.Conn, http.StatusTemporaryRedirect, target, "this port speaks HTTPS: "+target+"\n")
@@ -90,7 +97,8 @@ func writePlain(w io.Writer, status int, location, words string) {
 	if location != "" {
 		fmt.Fprintf(&b, "Location: %s\r\n", location)
 	}
-	fmt.Fprintf(&b, "Content-Type: text/plain; charset=utf-8\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s", len(words), words)
+	fmt.Fprintf(&b, "Content-Type: text/plain; charset=utf-8\r\nContent-Length: %d\r\n", len(words))
+	fmt.Fprintf(&b, "Connection: close\r\n\r\n%s", words)
 	_, _ = io.WriteString(w, b.String()) // ignored: the client may have disconnected
 }
 
