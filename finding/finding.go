@@ -5,7 +5,6 @@
 package finding
 
 import (
-	"encoding/json"
 	"fmt"
 	"slices"
 )
@@ -15,7 +14,7 @@ type Severity string
 
 // Severities.
 const (
-	Refused Severity = "refused" // nothing continues until it is fixed
+	Refused Severity = "error"   // nothing continues until it is fixed
 	Warning Severity = "warning" // the operator should review it
 	Note    Severity = "note"    // worth knowing
 )
@@ -49,8 +48,27 @@ type Subject struct {
 	Flag     string // flag or argument of the command: "--addr"
 	Entry    string // in a list: the name or user concerned
 	Check    string // what was checked
-	Line     int    // 1-based; 0: the whole file
+	Variable string // environment variable
+	File     string // path of a file
+	Line     int    // of the file, 1-based; 0: the whole file
 	Column   int    // 1-based; 0: the whole line
+	Key      string // of a configuration: "http.tls.certificate"
+	Meant    string // the key that an unknown one probably means; empty: none is similar
+}
+
+// Where returns the flag, the variable, or file:line:column as far as known.
+func (s Subject) Where() string {
+	switch {
+	case s.Flag != "":
+		return s.Flag
+	case s.Variable != "":
+		return s.Variable
+	case s.File == "" || s.Line == 0:
+		return s.File
+	case s.Column == 0:
+		return fmt.Sprintf("%s:%d", s.File, s.Line)
+	}
+	return fmt.Sprintf("%s:%d:%d", s.File, s.Line, s.Column)
 }
 
 // About returns f with the question and the flag that it is about; empty: none.
@@ -59,10 +77,10 @@ func (f Finding) About(question, flag string) Finding {
 	return f
 }
 
-// String returns one line: the flag, the problem, and after a semicolon the remedy.
+// String returns one line: where, the problem, and after a semicolon the remedy.
 func (f Finding) String() string {
-	if f.Flag != "" {
-		return f.Flag + ": " + f.Sentence()
+	if where := f.Where(); where != "" {
+		return where + ": " + f.Sentence()
 	}
 	return f.Sentence()
 }
@@ -73,19 +91,6 @@ func (f Finding) Sentence() string {
 		return f.What
 	}
 	return fmt.Sprintf("%s; %s", f.What, f.Remedy)
-}
-
-// MarshalJSON encodes f in the format of packhouse setup, which docs/command-line.md documents.
-func (f Finding) MarshalJSON() ([]byte, error) {
-	return json.Marshal(struct {
-		Question string   `json:"question"`
-		Entry    string   `json:"subject,omitempty"`
-		Severity Severity `json:"severity"`
-		Code     string   `json:"code"`
-		What     string   `json:"what"`
-		Remedy   string   `json:"remedy,omitempty"`
-		Flag     string   `json:"flag,omitempty"`
-	}{f.Question, f.Entry, f.Severity, f.Code, f.What, f.Remedy, f.Flag})
 }
 
 // AnyRefused reports whether one of the findings is Refused.

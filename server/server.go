@@ -17,6 +17,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"packhouse/finding"
 	"packhouse/printable"
 	"packhouse/server/auth"
 	"packhouse/server/config"
@@ -39,7 +40,7 @@ type Options struct {
 
 	// Notices returns warnings and notes about the current configuration. It is called after the
 	// start and after each reload. Nil: none.
-	Notices func() []config.Problem
+	Notices func() []finding.Finding
 
 	// Load reads and verifies the configuration for Reload. Nil: Reload only reads the files that
 	// Config names.
@@ -206,7 +207,7 @@ func (s *Server) sayNotices(ctx context.Context) {
 	}
 	for _, p := range s.options.Notices() {
 		level := slog.LevelInfo
-		if p.Severity != config.Notice {
+		if p.Severity != finding.Note {
 			level = slog.LevelWarn
 		}
 		attrs := []slog.Attr{slog.String("code", p.Code), slog.String("where", p.Where()), slog.String("what", p.What)}

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"packhouse/finding"
 	"packhouse/server/auth/htpasswd"
 	"packhouse/server/config"
 )
@@ -53,7 +54,7 @@ func FuzzStart(f *testing.F) {
 			return // would write to this machine, or listen on it
 		}
 		for _, p := range loaded.Verify(t.Context(), config.Probes{}) {
-			if p.Severity == config.Error {
+			if p.Severity == finding.Refused {
 				return
 			}
 		}
@@ -109,9 +110,9 @@ func TestStoreVerified(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			var refused []config.Problem
+			var refused []finding.Finding
 			for _, p := range loaded.Verify(t.Context(), config.Probes{}) {
-				if p.Severity == config.Error {
+				if p.Severity == finding.Refused {
 					refused = append(refused, p)
 				}
 			}

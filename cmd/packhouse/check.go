@@ -76,7 +76,7 @@ With --quick, skip checks that write or take long: roles, round trip, packs and 
 // checkReport is the JSON of check.
 type checkReport struct {
 	check.Report
-	Findings []config.Problem `json:"findings"` // as in status and config verify
+	Findings config.Findings `json:"findings"` // as in status and config verify
 }
 
 // runChecks runs the checks and prints their results to standard output. It returns an error with exit
@@ -88,11 +88,11 @@ func runChecks(ctx context.Context, a *cli.App, target check.Target, asJSON bool
 		}
 	})
 	if asJSON {
-		all := checkReport{Report: report, Findings: []config.Problem{}}
+		all := checkReport{Report: report, Findings: config.Findings{}}
 		for _, result := range report.Results {
 			all.Findings = append(all.Findings, findingsIn(result, target.Findings)...)
 		}
-		cli.PasteableProblems(a, all.Findings)
+		all.Findings = cli.PasteableFindings(a, all.Findings)
 		if err := a.PrintJSON(all); err != nil {
 			return err
 		}

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"packhouse/cmd/packhouse/cli"
+	"packhouse/finding"
 	"packhouse/server/config"
 )
 
@@ -46,7 +47,7 @@ func TestFindingsAreShared(t *testing.T) {
 				}
 			}
 			for _, f := range got {
-				if f.Code == "" || f.What == "" || f.Severity != config.Error && f.Severity != config.Warning {
+				if f.Code == "" || f.What == "" || f.Severity != finding.Refused && f.Severity != finding.Warning {
 					t.Errorf("%s: %s: incomplete %+v", tc.name, args[0], f)
 				}
 			}
@@ -55,14 +56,14 @@ func TestFindingsAreShared(t *testing.T) {
 }
 
 // findings runs a command that must find something, and returns the findings in its JSON.
-func (s *site) findings(t *testing.T, args ...string) []config.Problem {
+func (s *site) findings(t *testing.T, args ...string) []finding.Finding {
 	t.Helper()
 	got := s.run(args...)
-	var report struct{ Findings []config.Problem }
+	var report struct{ Findings []finding.Finding }
 	if err := json.Unmarshal([]byte(got.stdout), &report); err != nil {
 		t.Fatalf("%v: %v\n%+v", args, err, got)
 	}
-	if worst := slices.ContainsFunc(report.Findings, func(f config.Problem) bool { return f.Severity == config.Error }); worst && got.code != cli.ExitFindings {
+	if worst := slices.ContainsFunc(report.Findings, func(f finding.Finding) bool { return f.Severity == finding.Refused }); worst && got.code != cli.ExitFindings {
 		t.Errorf("%v: exit code %d, want %d", args, got.code, cli.ExitFindings)
 	}
 	return report.Findings

@@ -36,7 +36,7 @@ type statusReport struct {
 	Running      bool                 `json:"running"`
 	Server       *admin.Status        `json:"server,omitempty"`
 	Certificate  *certificateAt       `json:"certificate,omitempty"` // on disk
-	Findings     []config.Problem     `json:"findings"`
+	Findings     config.Findings      `json:"findings"`
 
 	hidden bool // whether a server runs is not visible to this user; its ports are not reported as taken
 }
@@ -91,7 +91,7 @@ on disk would not start or is not loaded yet. packhouse check proves more.`,
 
 // statusOf collects the report.
 func statusOf(ctx context.Context, a *cli.App, found config.Found) *statusReport {
-	r := &statusReport{Config: found.Path, Reason: found.Reason, Unused: found.Unused, Findings: []config.Problem{}}
+	r := &statusReport{Config: found.Path, Reason: found.Reason, Unused: found.Unused, Findings: config.Findings{}}
 	if problems := cli.UnsafeProblems(found.Path); len(problems) > 0 {
 		for _, p := range problems {
 			r.problem(p)
@@ -99,7 +99,7 @@ func statusOf(ctx context.Context, a *cli.App, found config.Found) *statusReport
 		return r
 	}
 	defer func() {
-		cli.PasteableProblems(a, r.Findings)
+		r.Findings = cli.PasteableFindings(a, r.Findings)
 	}()
 	statusOfServer(ctx, a, r)
 	v := statusOfConfig(ctx, a, r)
@@ -155,14 +155,14 @@ func statusOfServer(ctx context.Context, a *cli.App, r *statusReport) {
 func statusOfConfig(ctx context.Context, a *cli.App, r *statusReport) *deployment.Verified {
 	loaded, err := a.LoadConfig(r.Config)
 	if err != nil {
-		for _, p := range cli.ConfigProblems(r.Config, err) {
+		for _, p := range config.FindingsOf(r.Config, err) {
 			r.problem(p)
 		}
 		return nil
 	}
 	v := deployment.VerifyLoaded(ctx, a, r.Config, loaded, r.Running || r.hidden)
 	for _, p := range v.Problems {
-		if p.Severity != config.Notice {
+		if p.Severity != finding.Note {
 			r.problem(p)
 		}
 	}
@@ -179,7 +179,7 @@ func statusOfConfig(ctx context.Context, a *cli.App, r *statusReport) *deploymen
 	r.Certificate = &certificateAt{
 		Path: path, Ends: chain[0].NotAfter, DaysLeft: int(chain[0].NotAfter.Sub(now) / (24 * time.Hour)),
 	}
-	told := slices.ContainsFunc(r.Findings, func(f config.Problem) bool { return f.Code == config.CodeCertificate })
+	told := slices.ContainsFunc(r.Findings, func(f finding.Finding) bool { return f.Code == config.CodeCertificate })
 	if certgen.CloseToEnd(chain[0], now) && !told {
 		r.add(
 			deployment.FindingCertificate, fmt.Sprintf("the certificate ends on %s", chain[0].NotAfter.Format(time.DateOnly)),
@@ -189,7 +189,7 @@ func statusOfConfig(ctx context.Context, a *cli.App, r *statusReport) *deploymen
 	return v
 }
 
-func (r *statusReport) problem(p config.Problem) {
+func (r *statusReport) problem(p finding.Finding) {
 	for _, f := range r.Findings {
 		if f.Code == deployment.FindingFault && strings.Contains(f.What, p.What) {
 			return // the server reports the same
@@ -270,7 +270,7 @@ func printStatus(a *cli.App, r *statusReport) {
 			}
 			row("last reload", "%s, %s", s.Reload.At.Local().Format(time.DateTime), word)
 		}
-	} else if slices.ContainsFunc(r.Findings, func(f config.Problem) bool { return f.Code == deployment.FindingNotRunning }) {
+	} else if slices.ContainsFunc(r.Findings, func(f finding.Finding) bool { return f.Code == deployment.FindingNotRunning }) {
 		row("server", "not running")
 	}
 	if c := r.Certificate; c != nil && r.Server == nil {

@@ -8,6 +8,7 @@ import (
 
 	"packhouse/cmd/packhouse/cli"
 	"packhouse/cmd/packhouse/deployment"
+	"packhouse/finding"
 	"packhouse/server/config"
 	"packhouse/setup/check"
 )
@@ -32,26 +33,26 @@ func statusOfChecks(ctx context.Context, a *cli.App, r *statusReport, s deployme
 
 // findingsIn returns the findings of a check's result, none if the check passed. problems are those
 // of the configuration.
-func findingsIn(result check.Result, problems []config.Problem) []config.Problem {
+func findingsIn(result check.Result, problems []finding.Finding) []finding.Finding {
 	f := cli.FindingOf(
 		result.Finding.Code, strings.TrimSuffix(result.Seen+": "+result.Finding.What, ": "), result.Finding.Remedy,
 	)
 	switch {
 	case result.Status == check.Failed:
-		f.Severity = config.Error
+		f.Severity = finding.Refused
 	case result.Status != check.Warning:
 		return nil
 	}
 	if result.ID != "configuration" || len(problems) == 0 {
-		return []config.Problem{f}
+		return []finding.Finding{f}
 	}
-	return slices.DeleteFunc(slices.Clone(problems), func(p config.Problem) bool { return p.Severity == config.Notice })
+	return slices.DeleteFunc(slices.Clone(problems), func(p finding.Finding) bool { return p.Severity == finding.Note })
 }
 
 // covers reports whether the findings of a status already include a check's result.
 func (r *statusReport) covers(result check.Result) bool {
 	has := func(codes ...string) bool {
-		return slices.ContainsFunc(r.Findings, func(f config.Problem) bool { return slices.Contains(codes, f.Code) })
+		return slices.ContainsFunc(r.Findings, func(f finding.Finding) bool { return slices.Contains(codes, f.Code) })
 	}
 	switch result.ID {
 	case "configuration":
@@ -59,7 +60,7 @@ func (r *statusReport) covers(result check.Result) bool {
 	case "certificate":
 		return has(deployment.FindingCertificate, config.CodeCertificate, result.Finding.Code)
 	case "health":
-		return has(deployment.FindingNotRunning) || slices.ContainsFunc(r.Findings, func(f config.Problem) bool { return strings.HasPrefix(f.Code, deployment.FindingHealth+":") })
+		return has(deployment.FindingNotRunning) || slices.ContainsFunc(r.Findings, func(f finding.Finding) bool { return strings.HasPrefix(f.Code, deployment.FindingHealth+":") })
 	case "port", "anonymous", "wrong-password", "users":
 		return has(deployment.FindingNotRunning, result.Finding.Code)
 	}

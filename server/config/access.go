@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"packhouse/finding"
 )
 
 // EveryRepository is the pattern of a [Rule] that matches every repository.
@@ -64,11 +66,11 @@ func (v *verifier) readers(users []string) {
 		remedy = `add {repositories: "**", users: ["*"], role: reader} if every user may read everything`
 	)
 	if len(none) > 0 {
-		v.add(Warning, CodeRulesNoReader, key, what+"and none names "+several(none),
+		v.add(finding.Warning, CodeRulesNoReader, key, what+"and none names "+several(none),
 			remedy+", otherwise add these users to a rule or remove them")
 	}
 	if len(some) > 0 {
-		v.add(Notice, CodeRulesSomeReader, key, what+"which is not every repository for "+several(some), remedy)
+		v.add(finding.Note, CodeRulesSomeReader, key, what+"which is not every repository for "+several(some), remedy)
 	}
 }
 

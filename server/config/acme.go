@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"packhouse/certgen"
+	"packhouse/finding"
 	"packhouse/pattern"
 )
 
@@ -23,19 +24,27 @@ func (d *decoder) letsEncryptValues(l *LetsEncrypt) {
 		var refused *certgen.NameError
 		switch {
 		case errors.As(err, &refused):
-			d.fail(CodeValue, d.origins[at], at, fmt.Sprintf("%s is not a valid name for a certificate: %s (%s)", at, quote(host), refused.Reason), "write the host names that clients use, each by itself")
+			d.fail(CodeValue, d.origins[at], at,
+				fmt.Sprintf("%s is not a valid name for a certificate: %s (%s)", at, quote(host), refused.Reason),
+				"write the host names that clients use, each by itself")
 		case err != nil:
-			d.fail(CodeValue, d.origins[at], at, fmt.Sprintf("%s is not a valid name for a certificate: %s", at, quote(host)), "write the host names that clients use, each by itself")
+			d.fail(CodeValue, d.origins[at], at, fmt.Sprintf("%s is not a valid name for a certificate: %s", at, quote(host)),
+				"write the host names that clients use, each by itself")
 		case len(names.IPs) > 0:
-			d.fail(CodeValue, d.origins[at], at, fmt.Sprintf("%s is an address: %s", at, quote(host)), "ACME directories sign for names; write the one that leads to this machine")
+			d.fail(CodeValue, d.origins[at], at, fmt.Sprintf("%s is an address: %s", at, quote(host)),
+				"ACME directories sign for names; write the one that leads to this machine")
 		}
 	}
 	if l.Email != "" && !mailForm(l.Email) {
-		d.fail(CodeValue, d.origins[p+".email"], p+".email", fmt.Sprintf("%s.email is not an address for mail: %s", p, quote(l.Email)), "write it like you@example.com, or remove the line")
+		d.fail(CodeValue, d.origins[p+".email"], p+".email",
+			fmt.Sprintf("%s.email is not an address for mail: %s", p, quote(l.Email)),
+			"write it like you@example.com, or remove the line")
 	}
 	if l.DirectoryURL != "" {
 		if u, err := url.Parse(l.DirectoryURL); err != nil || u.Scheme != "https" || u.Host == "" {
-			d.fail(CodeValue, d.origins[p+".directoryurl"], p+".directoryurl", fmt.Sprintf("%s.directoryurl is not an https:// URL: %s", p, quote(l.DirectoryURL)), "write the URL of the directory, like https://acme-v02.api.letsencrypt.org/directory")
+			d.fail(CodeValue, d.origins[p+".directoryurl"], p+".directoryurl",
+				fmt.Sprintf("%s.directoryurl is not an https:// URL: %s", p, quote(l.DirectoryURL)),
+				"write the URL of the directory, like https://acme-v02.api.letsencrypt.org/directory")
 		}
 	}
 	if (l.EABKeyID == "") != (l.EABKeyFile == "") {
@@ -43,7 +52,8 @@ func (d *decoder) letsEncryptValues(l *LetsEncrypt) {
 		if l.EABKeyID == "" {
 			given, missing = missing, given
 		}
-		d.fail(CodeMissing, d.origins[given], missing, fmt.Sprintf("%s is set without %s", given, missing), "set both, as the CA gave them to you")
+		d.fail(CodeMissing, d.origins[given], missing, fmt.Sprintf("%s is set without %s", given, missing),
+			"set both, as the CA gave them to you")
 	}
 	if l.HTTPAddr != "" {
 		d.address(p+".httpaddr", l.HTTPAddr)
@@ -89,11 +99,16 @@ func (d *decoder) letsEncryptStorage(c *Config) {
 	}
 	switch folder := file[len(inStorage):]; {
 	case !storageFolder().MatchString(folder):
-		d.fail(CodeValue, d.origins[at], at, fmt.Sprintf("%s names no folder of the storage: %s", at, quote(file)), "write it like storage:le-cache: small letters, digits, '.', '_' and '-', 63 at most")
+		d.fail(CodeValue, d.origins[at], at, fmt.Sprintf("%s names no folder of the storage: %s", at, quote(file)),
+			"write it like storage:le-cache: small letters, digits, '.', '_' and '-', 63 at most")
 	case c.Storage.Driver == InMemory:
-		d.fail(CodeConflict, d.origins[at], at, at+" names the storage, which is gone when the server ends, so every start would order a new certificate until the CA's rate limit is reached", "name a directory that stays")
+		d.fail(CodeConflict, d.origins[at], at,
+			at+" names the storage, which is gone when the server ends, so every start would order a new certificate until the CA's rate limit is reached",
+			"name a directory that stays")
 	case c.Storage.Maintenance.ReadOnly.Enabled:
-		d.note(Warning, d.origins[at], at, at+" is in the storage, which nothing is written to: this server orders and renews nothing, and takes over what another one does", "name a directory, or see that another server does not have storage.maintenance.readonly")
+		d.note(finding.Warning, d.origins[at], at,
+			at+" is in the storage, which nothing is written to: this server orders and renews nothing, and takes over what another one does",
+			"name a directory, or see that another server does not have storage.maintenance.readonly")
 	}
 }
 
@@ -125,14 +140,18 @@ func (v *verifier) acme() {
 	info, err := os.Stat(directory)
 	switch {
 	case err == nil && !info.IsDir():
-		v.add(Error, CodeFile, cache, fmt.Sprintf(" is not a directory: %s", quotePath(directory)), "name a directory, or remove the file")
+		v.add(finding.Refused, CodeFile, cache, fmt.Sprintf(" is not a directory: %s", quotePath(directory)),
+			"name a directory, or remove the file")
 		return
 	case err != nil && !errors.Is(err, fs.ErrNotExist):
-		v.add(Error, CodeRights, cache, fmt.Sprintf(" cannot be looked at: %s (%s)", quotePath(directory), reason(err)), "let the user who runs the server search the directories above")
+		v.add(finding.Refused, CodeRights, cache,
+			fmt.Sprintf(" cannot be looked at: %s (%s)", quotePath(directory), reason(err)),
+			"let the user who runs the server search the directories above")
 		return
 	}
 	if dir, err := tryWrite(directory); err != nil {
-		v.add(Error, CodeRights, cache, fmt.Sprintf(" cannot be written: %s (%s)", quotePath(dir), reason(err)), "give it to the user who runs the server: without it nothing is ordered")
+		v.add(finding.Refused, CodeRights, cache, fmt.Sprintf(" cannot be written: %s (%s)", quotePath(dir), reason(err)),
+			"give it to the user who runs the server: without it nothing is ordered")
 	}
 }
 
@@ -148,7 +167,8 @@ func (v *verifier) eabKey(l LetsEncrypt) {
 	}
 	v.open(key, l.EABKeyFile)
 	if _, err := ParseEABKey(data); err != nil {
-		v.add(Error, CodeFile, key, fmt.Sprintf(" %s cannot be used: %v", quotePath(l.EABKeyFile), err), "write the HMAC key as the CA gave it to you, in one line")
+		v.add(finding.Refused, CodeFile, key, fmt.Sprintf(" %s cannot be used: %v", quotePath(l.EABKeyFile), err),
+			"write the HMAC key as the CA gave it to you, in one line")
 	}
 }
 

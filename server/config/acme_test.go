@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"packhouse/certgen"
+	"packhouse/finding"
 )
 
 // TestVerifyLetsEncrypt: what a server that orders its certificates could not start or order with.
@@ -43,7 +44,9 @@ func TestVerifyLetsEncrypt(t *testing.T) {
 				t.Fatal(err)
 			}
 			problems := loaded.Verify(t.Context(), Probes{})
-			i := slices.IndexFunc(problems, func(p Problem) bool { return p.Severity == Error && strings.HasPrefix(p.Key, "http.tls") })
+			i := slices.IndexFunc(problems, func(p finding.Finding) bool {
+				return p.Severity == finding.Refused && strings.HasPrefix(p.Key, "http.tls")
+			})
 			switch {
 			case tc.says == "" && i >= 0:
 				t.Errorf("refused: %v", problems[i])
@@ -66,27 +69,27 @@ func TestCertificatesInTheStorage(t *testing.T) {
 	for name, tc := range map[string]struct {
 		cache, storage  string
 		folder, directs string
-		severity        Severity
+		severity        finding.Severity
 		says            string // by the first problem of the key; empty: none
 	}{
 		"a directory":             {"/var/le", bucket, "", "/var/le", "", ""},
-		"a directory beside":      {"le", bucket, "", filepath.Join(dir, "le"), Notice, "beside this file"},
+		"a directory beside":      {"le", bucket, "", filepath.Join(dir, "le"), finding.Note, "beside this file"},
 		"a bucket":                {"storage:le-cache", bucket, "acme/le-cache", "", "", ""},
 		"a file system":           {"storage:le.cache_2", files, "acme/le.cache_2", filepath.Join(root, "packhouse/v1/records/acme/le.cache_2"), "", ""},
-		"memory":                  {"storage:le-cache", "inmemory", "", "", Error, "is gone when the server ends"},
-		"nothing":                 {"storage:", bucket, "", "", Error, "names no folder of the storage"},
-		"a way out":               {"storage:../blobs", files, "", "", Error, "names no folder of the storage"},
-		"further down":            {"storage:a/b", bucket, "", "", Error, "names no folder of the storage"},
-		"hidden":                  {"storage:.a", bucket, "", "", Error, "names no folder of the storage"},
-		"capitals":                {"storage:LE", bucket, "", "", Error, "names no folder of the storage"},
-		"a bucket to be read":     {"storage:le", "{s3: {region: us-east-1, bucket: b}, maintenance: {readonly: {enabled: true}}}", "acme/le", "", Warning, "orders and renews nothing"},
+		"memory":                  {"storage:le-cache", "inmemory", "", "", finding.Refused, "is gone when the server ends"},
+		"nothing":                 {"storage:", bucket, "", "", finding.Refused, "names no folder of the storage"},
+		"a way out":               {"storage:../blobs", files, "", "", finding.Refused, "names no folder of the storage"},
+		"further down":            {"storage:a/b", bucket, "", "", finding.Refused, "names no folder of the storage"},
+		"hidden":                  {"storage:.a", bucket, "", "", finding.Refused, "names no folder of the storage"},
+		"capitals":                {"storage:LE", bucket, "", "", finding.Refused, "names no folder of the storage"},
+		"a bucket to be read":     {"storage:le", "{s3: {region: us-east-1, bucket: b}, maintenance: {readonly: {enabled: true}}}", "acme/le", "", finding.Warning, "orders and renews nothing"},
 		"a directory, and memory": {"/var/le", "inmemory", "", "/var/le", "", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			document := fmt.Sprintf("version: 0.1\nstorage: %s\nhttp:\n  addr: 127.0.0.1:0\n  tls:\n    letsencrypt: {cachefile: %q, hosts: [a.example.com]}\n", tc.storage, tc.cache)
 			loaded, err := Load(Source{Path: filepath.Join(dir, "my.yml"), Data: []byte(document)})
 			const key = "http.tls.letsencrypt.cachefile"
-			if tc.severity == Error {
+			if tc.severity == finding.Refused {
 				if err == nil || !strings.Contains(err.Error(), tc.says) || !strings.Contains(err.Error(), key) {
 					t.Errorf("%v", err)
 				}
@@ -102,7 +105,7 @@ func TestCertificatesInTheStorage(t *testing.T) {
 			if got := c.CertificateDirectory(); got != tc.directs {
 				t.Errorf("directory %q", got)
 			}
-			i := slices.IndexFunc(loaded.Notices, func(p Problem) bool { return p.Key == key })
+			i := slices.IndexFunc(loaded.Notices, func(p finding.Finding) bool { return p.Key == key })
 			if (i >= 0) != (tc.says != "") || i >= 0 && (loaded.Notices[i].Severity != tc.severity || !strings.Contains(loaded.Notices[i].String(), tc.says)) {
 				t.Errorf("%v", loaded.Notices)
 			}
@@ -133,11 +136,13 @@ func TestExternalAccount(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			document := fmt.Sprintf("version: 0.1\nstorage: inmemory\nhttp:\n  addr: 127.0.0.1:0\n  tls:\n    letsencrypt: {cachefile: le, %s, hosts: [a.example.com]}\nauth: {htpasswd: {realm: r, path: %q}}\n", tc.keys, users)
 			loaded, err := Load(Source{Path: filepath.Join(dir, "my.yml"), Data: []byte(document)})
-			var problems Problems
+			var problems Findings
 			if !errors.As(err, &problems) && err == nil {
 				problems = loaded.Verify(t.Context(), Probes{})
 			}
-			i := slices.IndexFunc(problems, func(p Problem) bool { return p.Severity == Error && strings.HasPrefix(p.Key, "http.tls") })
+			i := slices.IndexFunc(problems, func(p finding.Finding) bool {
+				return p.Severity == finding.Refused && strings.HasPrefix(p.Key, "http.tls")
+			})
 			switch {
 			case tc.says == "" && i >= 0:
 				t.Errorf("refused: %v", problems[i])

@@ -189,7 +189,7 @@ func TestSecretsStayHidden(t *testing.T) {
 			loaded, err := Load(src)
 			var out bytes.Buffer
 			if err != nil {
-				var problems Problems
+				var problems Findings
 				errors.As(err, &problems)
 				fmt.Fprintf(&out, "%v\n%+v\n", err, problems)
 			} else {
@@ -226,7 +226,7 @@ func TestLimits(t *testing.T) {
 		"config-syntax": "version: 0.1\nstorage: \xff\xfe\n",
 	} {
 		_, err := Load(Source{Path: "x", Data: []byte(data)})
-		var problems Problems
+		var problems Findings
 		if !errors.As(err, &problems) || problems[0].Code != name {
 			t.Errorf("got %v, want %s", err, name)
 		}
@@ -292,7 +292,7 @@ func FuzzLoad(f *testing.F) {
 		loaded, err := Load(src)
 		Glimpse(src)
 		if err != nil {
-			var problems Problems
+			var problems Findings
 			if !errors.As(err, &problems) || len(problems) == 0 {
 				t.Fatalf("%T: %v", err, err)
 			}

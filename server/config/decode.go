@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"packhouse/finding"
 	"packhouse/spelling"
 )
 
@@ -15,15 +16,15 @@ type decoder struct {
 	origins  map[string]Origin
 	meant    map[string]bool // keys that a misspelled one was probably meant to be; not reported as missing
 	set      map[string]bool // paths of explicitly set keys, including sections
-	problems Problems
-	notices  []Problem
+	problems Findings
+	notices  Findings
 }
 
 func (d *decoder) fail(code string, o Origin, path, what, remedy string) {
-	d.problems = append(d.problems, o.problem(code, Error, path, what, remedy))
+	d.problems = append(d.problems, o.problem(code, finding.Refused, path, what, remedy))
 }
 
-func (d *decoder) note(severity Severity, o Origin, path, what, remedy string) {
+func (d *decoder) note(severity finding.Severity, o Origin, path, what, remedy string) {
 	d.notices = append(d.notices, o.problem(CodeMeaning, severity, path, what, remedy))
 }
 
@@ -61,7 +62,8 @@ func (d *decoder) section(k *key, path string, v *value, target any) {
 func (d *decoder) choice(k *key, path string, v *value) {
 	c := k.child(v.text)
 	if c == nil || !c.option {
-		d.fail(CodeValue, v.origin, path, fmt.Sprintf("%s names no known %s: %s", path, k.alternative(), quote(v.text)), chooseFrom(v.text, k.options()))
+		d.fail(CodeValue, v.origin, path, fmt.Sprintf("%s names no known %s: %s", path, k.alternative(), quote(v.text)),
+			chooseFrom(v.text, k.options()))
 		return
 	}
 	d.key(c, join(path, c.name), &value{origin: v.origin}, nil)
@@ -96,7 +98,7 @@ func (d *decoder) key(k *key, path string, v *value, target any) {
 		d.fail(CodeUnsupported, v.origin, path, fmt.Sprintf("%s is not supported", path), k.word)
 		return
 	case noted:
-		d.note(Notice, v.origin, path, fmt.Sprintf("%s: %s", path, k.word), "")
+		d.note(finding.Note, v.origin, path, fmt.Sprintf("%s: %s", path, k.word), "")
 	}
 	d.set[path] = true
 	d.origins[path] = v.origin
@@ -125,7 +127,8 @@ func (d *decoder) key(k *key, path string, v *value, target any) {
 
 func (d *decoder) entries(k *key, path string, v *value, target any) {
 	if v.form != sequence {
-		d.fail(CodeType, v.origin, path, fmt.Sprintf("%s is not a list", path), "start each of its entries with - on a line of its own")
+		d.fail(CodeType, v.origin, path, fmt.Sprintf("%s is not a list", path),
+			"start each of its entries with - on a line of its own")
 		return
 	}
 	for i, item := range v.items {
@@ -203,11 +206,13 @@ func (d *decoder) headers(k *key, path string, v *value, target any) {
 		name := textproto.CanonicalMIMEHeaderKey(f.name)
 		p := join(path, name)
 		if !validHeaderName(f.name) {
-			d.fail(CodeValue, f.at, path, fmt.Sprintf("%s holds a name that is not a header name: %s", path, quote(f.name)), "use letters, digits and -")
+			d.fail(CodeValue, f.at, path, fmt.Sprintf("%s holds a name that is not a header name: %s", path, quote(f.name)),
+				"use letters, digits and -")
 			continue
 		}
 		if _, twice := all[name]; twice {
-			d.fail(CodeDuplicate, f.at, p, fmt.Sprintf("duplicate header %s", name), "the case of letters does not matter; keep one")
+			d.fail(CodeDuplicate, f.at, p, fmt.Sprintf("duplicate header %s", name),
+				"the case of letters does not matter; keep one")
 			continue
 		}
 		if f.value.form != sequence {
@@ -217,7 +222,8 @@ func (d *decoder) headers(k *key, path string, v *value, target any) {
 		values := make([]string, 0, len(f.value.items))
 		for _, item := range f.value.items {
 			if item.form != scalar {
-				d.fail(CodeType, item.origin, p, fmt.Sprintf("%s holds something that is not a plain value", p), "put values that hold braces, brackets or commas into quotes")
+				d.fail(CodeType, item.origin, p, fmt.Sprintf("%s holds something that is not a plain value", p),
+					"put values that hold braces, brackets or commas into quotes")
 				continue
 			}
 			if d.printable(item, p) {
@@ -253,7 +259,8 @@ func (d *decoder) scalar(k *key, path string, v *value, target any) {
 // printable rejects control characters, because values are used in headers, logs and paths.
 func (d *decoder) printable(v *value, path string) bool {
 	if i := strings.IndexFunc(v.text, isControl); i >= 0 {
-		d.fail(CodeValue, v.origin, path, fmt.Sprintf("%s holds a control character", path), "remove it; a value is one line of text")
+		d.fail(CodeValue, v.origin, path, fmt.Sprintf("%s holds a control character", path),
+			"remove it; a value is one line of text")
 		return false
 	}
 	return true

@@ -20,5 +20,5 @@
 //
 // # Secrets
 //
-// Problems, Show and ShowJSON never contain the value of a secret key. [Secret] prints as REDACTED.
+// Findings, Show and ShowJSON never contain the value of a secret key. [Secret] prints as REDACTED.
 package config

@@ -10,6 +10,7 @@ import (
 
 	"gopkg.in/yaml.v3"
 
+	"packhouse/finding"
 	"packhouse/pattern"
 )
 
@@ -71,13 +72,13 @@ func (v *value) at(path ...string) *value {
 // reader converts YAML to values.
 type reader struct {
 	origin   Origin // file or variable; line and column are set for a file
-	problems Problems
+	problems Findings
 	values   int
 	over     bool // a limit was exceeded and reported
 }
 
 // readDocument parses a whole file. It returns a nil value if nothing is usable.
-func readDocument(file string, data []byte) (*value, Problems) {
+func readDocument(file string, data []byte) (*value, Findings) {
 	r := &reader{origin: Origin{Kind: FromFile, File: file}}
 	if len(data) > maxFile {
 		r.add(CodeLimit, r.origin, fmt.Sprintf("the file has %d bytes", len(data)), fmt.Sprintf("at most %d are read; is this the right file?", maxFile))
@@ -100,13 +101,13 @@ func readDocument(file string, data []byte) (*value, Problems) {
 		return nil, r.problems
 	}
 	if p, lost := lostIndentation(data, v); lost {
-		return nil, Problems{p}
+		return nil, Findings{p}
 	}
 	return v, r.problems
 }
 
 // readFlow parses the YAML flow form in a variable: [a, b] or {a: b}.
-func readFlow(text string, origin Origin) (*value, Problems) {
+func readFlow(text string, origin Origin) (*value, Findings) {
 	r := &reader{origin: origin}
 	node := r.parse([]byte(text))
 	if node == nil {
@@ -117,7 +118,7 @@ func readFlow(text string, origin Origin) (*value, Problems) {
 }
 
 func (r *reader) add(code string, o Origin, what, remedy string) {
-	r.problems = append(r.problems, o.problem(code, Error, "", what, remedy))
+	r.problems = append(r.problems, o.problem(code, finding.Refused, "", what, remedy))
 }
 
 // parse returns the node of the single document, or nil after adding a problem.
@@ -329,10 +330,10 @@ func (v *value) index(name string) int {
 
 // lostIndentation detects a file without any indentation, as after copying from a web page: its
 // sections are empty, and their keys appear at the top level.
-func lostIndentation(data []byte, v *value) (Problem, bool) {
+func lostIndentation(data []byte, v *value) (finding.Finding, bool) {
 	for line := range bytes.Lines(data) {
 		if len(bytes.TrimSpace(line)) > 0 && (line[0] == ' ' || line[0] == '\t') {
-			return Problem{}, false
+			return finding.Finding{}, false
 		}
 	}
 	empty := ""
@@ -343,10 +344,10 @@ func lostIndentation(data []byte, v *value) (Problem, bool) {
 			empty = f.name
 		case k == nil && empty != "":
 			if path := meant(root, "", f.name); path != "" {
-				return f.at.problem(CodeIndentation, Error, "", fmt.Sprintf("%s is at the left margin, beside %s", quote(f.name), quote(empty)),
+				return f.at.problem(CodeIndentation, finding.Refused, "", fmt.Sprintf("%s is at the left margin, beside %s", quote(f.name), quote(empty)),
 					fmt.Sprintf("did the indentation get lost? %s has to be indented below its section", path)), true
 			}
 		}
 	}
-	return Problem{}, false
+	return finding.Finding{}, false
 }

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"gopkg.in/yaml.v3"
+
+	"packhouse/finding"
 )
 
 // Edit is a change of one key in a file.
@@ -120,7 +122,7 @@ func editable(path []string) bool {
 }
 
 // readPlain parses a file for comparison. An empty file is an empty section.
-func readPlain(data []byte) (*value, Problems) {
+func readPlain(data []byte) (*value, Findings) {
 	r := &reader{origin: Origin{Kind: FromFile}}
 	node := r.parse(data)
 	if node == nil {
@@ -131,7 +133,7 @@ func readPlain(data []byte) (*value, Problems) {
 		v = &value{form: mapping}
 	}
 	if v.form != mapping {
-		return nil, Problems{{What: "the file is not a list of keys", Line: node.Line}}
+		return nil, Findings{{What: "the file is not a list of keys", Subject: finding.Subject{Line: node.Line}}}
 	}
 	return v, r.problems
 }

@@ -6,6 +6,8 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+
+	"packhouse/finding"
 )
 
 // safeHeaders are the default headers of API routes, which the configuration can override by name.
@@ -37,7 +39,9 @@ func (d *decoder) mergeHeaders(c *Config) {
 		}
 		path := join("http.headers", name)
 		if name == strictHeader && d.origins[path].File == defaultName {
-			d.note(Notice, d.origins[path], path, path+" of the built-in default is not sent: behind a private CA it locks browsers out of the host", "set it yourself where the certificate is publicly trusted")
+			d.note(finding.Note, d.origins[path], path,
+				path+" of the built-in default is not sent: behind a private CA it locks browsers out of the host",
+				"set it yourself where the certificate is publicly trusted")
 			continue
 		}
 		if name == policyHeader {
@@ -46,9 +50,9 @@ func (d *decoder) mergeHeaders(c *Config) {
 					values[i] = mended
 					what := fmt.Sprintf("%s has a quote that does not close; it is sent mended: %s", path, mended)
 					if d.origins[path].File == defaultName {
-						d.note(Notice, d.origins[path], path, what, "")
+						d.note(finding.Note, d.origins[path], path, what, "")
 					} else {
-						d.note(Warning, d.origins[path], path, what, "close it there")
+						d.note(finding.Warning, d.origins[path], path, what, "close it there")
 					}
 				}
 			}
@@ -61,7 +65,8 @@ func (d *decoder) mergeHeaders(c *Config) {
 	c.HTTP.Headers = effective
 	if credentials := effective[credentialsHeader]; slices.Contains(credentials, "true") && slices.Contains(effective[originHeader], "*") {
 		path := join("http.headers", credentialsHeader)
-		d.note(Warning, d.origins[path], path, path+" has no effect: browsers refuse it beside the origin *", "list the origins in "+originHeader)
+		d.note(finding.Warning, d.origins[path], path, path+" has no effect: browsers refuse it beside the origin *",
+			"list the origins in "+originHeader)
 	}
 }
 
@@ -75,7 +80,8 @@ func (d *decoder) origin(path string, values []string) {
 		}
 		u, err := url.Parse(part)
 		if err != nil || u.Host == "" || part != u.Scheme+"://"+u.Host || part != strings.ToLower(part) || strings.Contains(part, "*") {
-			d.note(Warning, d.origins[path], path, fmt.Sprintf("%s: %s is not an origin of a page, so it never matches", path, quote(part)),
+			d.note(finding.Warning, d.origins[path], path,
+				fmt.Sprintf("%s: %s is not an origin of a page, so it never matches", path, quote(part)),
 				"write it like https://ui.example.com, in lower case and without a path")
 		}
 	}

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"syscall"
 
+	"packhouse/finding"
 	"packhouse/pattern"
 	"packhouse/trust"
 )
@@ -42,7 +43,7 @@ type Loaded struct {
 	Config  Config
 	Path    string            // of the file; empty: the built-in default
 	Origins map[string]Origin // origin of each key by path: "http.tls.clientcas[0]", "http.headers.X-Frame-Options"
-	Notices []Problem         // warnings and notices; never errors
+	Notices Findings          // warnings and notices; never errors
 
 	set map[string]bool // keys set by the file or a variable
 }
@@ -79,7 +80,7 @@ var rootLine = pattern.Lazy(`(?m)^[ \t{]*(?:filesystem:[ \t]*\{[ \t]*)?rootdirec
 
 // Load loads a configuration: the file, then the variables, then the defaults. It validates types
 // and combinations, but not what the values refer to (see [Loaded.Verify]). The error has type
-// [Problems] and contains everything that is wrong. It repeats no text of a file that another user
+// [Findings] and contains everything that is wrong. It repeats no text of a file that another user
 // can have made Path refer to.
 func Load(src Source) (*Loaded, error) {
 	name, data, err := src.open()
@@ -104,31 +105,33 @@ func Load(src Source) (*Loaded, error) {
 	d.settle(c, document, whole, src.Path)
 	if len(d.problems) > 0 {
 		d.problems.sort()
-		return nil, src.shown(slices.CompactFunc(d.problems, func(a, b Problem) bool { return a == b }))
+		return nil, src.shown(slices.CompactFunc(d.problems, func(a, b finding.Finding) bool { return a == b }))
 	}
 	walk(root, "", func(path string, k *key) {
 		if _, known := d.origins[path]; !known && k.bind != nil && !strings.Contains(path, "[]") {
 			d.origins[path] = Origin{Kind: FromDefault}
 		}
 	})
-	notices := Problems(d.notices)
-	notices.sort()
-	loaded.Notices = notices
+	d.notices.sort()
+	loaded.Notices = d.notices
 	return loaded, nil
 }
 
 // shown returns the problems of a file, or one in their place if another user can have made Path
 // refer to a file that only this user can read.
-func (src *Source) shown(problems Problems) Problems {
+func (src *Source) shown(problems Findings) Findings {
 	if src.elsewhere == nil {
 		return problems
 	}
-	p := Problem{
-		Code: CodeUnsafe, Severity: Error, File: src.Path, Remedy: "name the file that the link refers to",
-		What: "is not valid; the errors are not shown, because another user can have made it refer to this file: " +
+	return Findings{src.refusal(CodeUnsafe,
+		"is not valid; the errors are not shown, because another user can have made it refer to this file: "+
 			src.elsewhere.Error(),
-	}
-	return Problems{p}
+		"name the file that the link refers to")}
+}
+
+// refusal returns a finding about the whole file.
+func (src *Source) refusal(code, what, remedy string) finding.Finding {
+	return Origin{File: src.Path}.problem(code, finding.Refused, "", what, remedy)
 }
 
 // open returns the name and content of the file. It sets ReadFile, if it is nil, and elsewhere.
@@ -149,7 +152,7 @@ func (src *Source) open() (string, []byte, error) {
 	}
 	data, err := read(src.Path)
 	if err != nil {
-		p := Problem{Code: CodeRead, Severity: Error, File: src.Path, What: "cannot be read: " + reason(err), Remedy: "let the server's user read it"}
+		p := src.refusal(CodeRead, "cannot be read: "+reason(err), "let the server's user read it")
 		if errors.Is(err, os.ErrNotExist) {
 			p.What, p.Remedy = "not found", "correct the path, or run packhouse setup to create the file"
 			if other := elsewhere(src.Path); other != "" {
@@ -164,7 +167,7 @@ func (src *Source) open() (string, []byte, error) {
 		if errors.Is(err, errNotRegular) {
 			p.What, p.Remedy = "is a pipe, a socket or a device", "name the configuration file itself"
 		}
-		return "", nil, Problems{p}
+		return "", nil, Findings{p}
 	}
 	if data == nil {
 		data = []byte{}

@@ -9,6 +9,8 @@ import (
 	"os"
 	"strings"
 	"testing"
+
+	"packhouse/finding"
 )
 
 var update = flag.Bool("update", false, "rewrite the golden files")
@@ -120,12 +122,12 @@ func TestLoadRefuses(t *testing.T) {
 		if err == nil {
 			t.Fatalf("accepted as %+v", loaded.Config)
 		}
-		var problems Problems
+		var problems Findings
 		if !errors.As(err, &problems) || len(problems) == 0 {
 			t.Fatalf("error is a %T: %v", err, err)
 		}
 		for _, p := range problems {
-			if p.Code == "" || p.Severity != Error || p.What == "" || p.Remedy == "" {
+			if p.Code == "" || p.Severity != finding.Refused || p.What == "" || p.Remedy == "" {
 				t.Errorf("incomplete problem %+v", p)
 			}
 			if strings.Contains(p.String(), "\n") {
@@ -151,7 +153,7 @@ func TestLoadAccepts(t *testing.T) {
 		}
 		var b strings.Builder
 		for _, p := range loaded.Notices {
-			fmt.Fprintf(&b, "%s: %s\n", p.Severity, p)
+			fmt.Fprintf(&b, "%s: %s\n", Label(p.Severity), p)
 		}
 		for _, r := range loaded.rows() { // what somebody gave; the defaults are in the reference
 			if r.origin.Kind != FromDefault {

@@ -1,6 +1,10 @@
 package config
 
-import "fmt"
+import (
+	"fmt"
+
+	"packhouse/finding"
+)
 
 // OriginKind is the kind of source of a value.
 type OriginKind string
@@ -35,8 +39,11 @@ func (o Origin) String() string {
 	return string(FromDefault)
 }
 
-func (o Origin) problem(code string, severity Severity, key, what, remedy string) Problem {
-	p := Problem{Code: code, Severity: severity, File: o.File, Key: key, Variable: o.Variable, What: what, Remedy: remedy}
+func (o Origin) problem(code string, severity finding.Severity, key, what, remedy string) finding.Finding {
+	p := finding.Finding{
+		Code: code, Severity: severity, What: what, Remedy: remedy,
+		Subject: finding.Subject{File: o.File, Key: key, Variable: o.Variable},
+	}
 	if o.Variable == "" {
 		p.Line, p.Column = o.Line, o.Column
 	}

@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 
+	"packhouse/finding"
 	"packhouse/server/auth/htpasswd"
 )
 
@@ -21,12 +22,14 @@ func (v *verifier) placeholders() {
 		{"http.tls.letsencrypt.eabkid", c.HTTP.TLS.LetsEncrypt.EABKeyID, htpasswd.IsBlank},
 	} {
 		if value.found(value.text) {
-			v.add(Warning, CodePlaceholder, value.key, " is a placeholder of documentation", "replace it with your own value")
+			v.add(finding.Warning, CodePlaceholder, value.key, " is a placeholder of documentation",
+				"replace it with your own value")
 		}
 	}
 	for i, host := range c.HTTP.TLS.LetsEncrypt.Hosts {
 		if htpasswd.IsBlank(host) {
-			v.add(Warning, CodePlaceholder, fmt.Sprintf("http.tls.letsencrypt.hosts[%d]", i), " is a placeholder of documentation", "write the name that clients use")
+			v.add(finding.Warning, CodePlaceholder, fmt.Sprintf("http.tls.letsencrypt.hosts[%d]", i),
+				" is a placeholder of documentation", "write the name that clients use")
 		}
 	}
 }

@@ -4,6 +4,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"packhouse/finding"
 )
 
 func TestPlaceholdersAreReported(t *testing.T) {
@@ -20,7 +22,7 @@ func TestPlaceholdersAreReported(t *testing.T) {
 			}
 			v := &verifier{loaded: loaded}
 			v.placeholders()
-			i := slices.IndexFunc(v.problems, func(p Problem) bool { return p.Code == CodePlaceholder && p.Severity == Warning })
+			i := slices.IndexFunc(v.problems, func(p finding.Finding) bool { return p.Code == CodePlaceholder && p.Severity == finding.Warning })
 			if (i >= 0) != (tc.key != "") || i >= 0 && (v.problems[i].Key != tc.key || strings.Contains(v.problems[i].String(), "yourSecretKey")) {
 				t.Errorf("problems %v, want %s", v.problems, tc.key)
 			}

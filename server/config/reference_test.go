@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"gopkg.in/yaml.v3"
+
+	"packhouse/finding"
 )
 
 // generatedBelow divides docs/configuration.md: what stands above it is written by hand.
@@ -56,7 +58,7 @@ func TestDocumentExamples(t *testing.T) {
 		}
 		if err == nil {
 			for _, n := range loaded.Notices {
-				if n.Severity == Warning && n.Code != CodeOpen {
+				if n.Severity == finding.Warning && n.Code != CodeOpen {
 					t.Errorf("%s\n%v", example, n)
 				}
 			}

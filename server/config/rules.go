@@ -6,6 +6,7 @@ import (
 	"strings"
 	"unicode"
 
+	"packhouse/finding"
 	"packhouse/pattern"
 )
 
@@ -25,10 +26,11 @@ func (d *decoder) settle(c *Config, document *value, whole Origin, file string) 
 	}
 	if c.Log.Formatter == "logstash" {
 		c.Log.Formatter = "json"
-		d.note(Notice, d.origins["log.formatter"], "log.formatter", "log.formatter: logstash is written as json", "")
+		d.note(finding.Note, d.origins["log.formatter"], "log.formatter", "log.formatter: logstash is written as json", "")
 	}
 	if v := document.at("storage", "cache", "blobdescriptor"); v != nil && v.text == "redis" {
-		d.note(Notice, v.origin, "storage.cache.blobdescriptor", "storage.cache.blobdescriptor: redis is not needed; this changes nothing", "")
+		d.note(finding.Note, v.origin, "storage.cache.blobdescriptor",
+			"storage.cache.blobdescriptor: redis is not needed; this changes nothing", "")
 	}
 	for _, p := range []string{"http.tls.certificate", "http.tls.key", "http.tls.letsencrypt.cachefile", "storage.filesystem.rootdirectory", "log.audit.path"} {
 		if d.set[p] && *lookup(p).bind(c).(*string) == "" && !d.failedAt(p) { // the user believes it is set
@@ -36,7 +38,8 @@ func (d *decoder) settle(c *Config, document *value, whole Origin, file string) 
 		}
 	}
 	if c.Packs.Base != "" && !repositoryName().MatchString(c.Packs.Base) {
-		d.fail(CodeValue, d.origins["packs.base"], "packs.base", fmt.Sprintf("packs.base is not the start of a repository's name: %s", quote(c.Packs.Base)),
+		d.fail(CodeValue, d.origins["packs.base"], "packs.base",
+			fmt.Sprintf("packs.base is not the start of a repository's name: %s", quote(c.Packs.Base)),
 			"write it like team-a or team-a/packs: small letters and digits, no / at the ends")
 	}
 	c.Storage.Driver = d.pick(document, whole, storageKeys, "write storage with one of the drivers filesystem, inmemory")
@@ -137,7 +140,8 @@ func (d *decoder) settleAuth(c *Config, whole Origin) {
 		for i, name := range role.names {
 			if strings.Contains(name, ":") {
 				p := fmt.Sprintf("%s[%d]", role.path, i)
-				d.fail(CodeValue, d.origins[p], p, fmt.Sprintf("%s holds a colon: %s", p, quote(name)), "write the name of a user, as in the htpasswd file")
+				d.fail(CodeValue, d.origins[p], p, fmt.Sprintf("%s holds a colon: %s", p, quote(name)),
+					"write the name of a user, as in the htpasswd file")
 			}
 		}
 	}
@@ -149,11 +153,13 @@ func (d *decoder) settleAuth(c *Config, whole Origin) {
 	}
 	if h.Lockout.MaxDelay < h.Lockout.Delay {
 		p := "auth.htpasswd.lockout.maxdelay"
-		d.fail(CodeConflict, d.either(whole, p, "auth.htpasswd.lockout.delay"), p, "auth.htpasswd.lockout.maxdelay is shorter than delay", "make it at least as long")
+		d.fail(CodeConflict, d.either(whole, p, "auth.htpasswd.lockout.delay"), p,
+			"auth.htpasswd.lockout.maxdelay is shorter than delay", "make it at least as long")
 	}
 	if d.set["auth.htpasswd.clientnames"] && len(c.HTTP.TLS.ClientCAs) == 0 {
 		p := "auth.htpasswd.clientnames"
-		d.fail(CodeConflict, d.origins[p], p, "auth.htpasswd.clientnames has no use without client certificates", "give http.tls.clientcas too")
+		d.fail(CodeConflict, d.origins[p], p, "auth.htpasswd.clientnames has no use without client certificates",
+			"give http.tls.clientcas too")
 	}
 }
 
@@ -178,7 +184,8 @@ func (d *decoder) settleRule(path string, rule Rule, whole Origin) {
 	}
 	p := join(path, "repositories")
 	if capital := strings.IndexFunc(rule.Repositories, unicode.IsUpper); capital >= 0 {
-		d.fail(CodeValue, d.origins[p], p, fmt.Sprintf("%s has capital letters: %s", p, quote(rule.Repositories)), "names of repositories have none, so nothing would match")
+		d.fail(CodeValue, d.origins[p], p, fmt.Sprintf("%s has capital letters: %s", p, quote(rule.Repositories)),
+			"names of repositories have none, so nothing would match")
 		return
 	}
 	for part := range strings.SplitSeq(rule.Repositories, "/") {
@@ -186,13 +193,17 @@ func (d *decoder) settleRule(path string, rule Rule, whole Origin) {
 		switch {
 		case rule.Repositories == "":
 		case malformed != nil:
-			d.fail(CodeValue, d.origins[p], p, fmt.Sprintf("%s has a bracket that does not close: %s", p, quote(rule.Repositories)), "write it like team-a/** or */base")
+			d.fail(CodeValue, d.origins[p], p,
+				fmt.Sprintf("%s has a bracket that does not close: %s", p, quote(rule.Repositories)),
+				"write it like team-a/** or */base")
 			return
 		case part == "" || part == "." || part == "..":
-			d.fail(CodeValue, d.origins[p], p, fmt.Sprintf("%s has an empty part: %s", p, quote(rule.Repositories)), "write it like team-a/** or */base")
+			d.fail(CodeValue, d.origins[p], p, fmt.Sprintf("%s has an empty part: %s", p, quote(rule.Repositories)),
+				"write it like team-a/** or */base")
 			return
 		case strings.Contains(part, "**") && part != "**":
-			d.fail(CodeValue, d.origins[p], p, fmt.Sprintf("%s has ** beside other letters: %s", p, quote(rule.Repositories)), "** matches any number of whole parts: team-a/**")
+			d.fail(CodeValue, d.origins[p], p, fmt.Sprintf("%s has ** beside other letters: %s", p, quote(rule.Repositories)),
+				"** matches any number of whole parts: team-a/**")
 			return
 		}
 	}

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"packhouse/finding"
 )
 
 // settleHealth validates the health checks other than the store's.
@@ -25,7 +27,8 @@ func (d *decoder) settleHealth(c *Config, whole Origin) {
 			d.webAddress(p+".uri", h.URI, "http://localhost:8080/ready")
 		}
 		if h.StatusCode > 599 {
-			d.fail(CodeValue, d.origins[p+".statuscode"], p+".statuscode", fmt.Sprintf("%s.statuscode is %d, and there is no such status", p, h.StatusCode), "write one between 100 and 599")
+			d.fail(CodeValue, d.origins[p+".statuscode"], p+".statuscode",
+				fmt.Sprintf("%s.statuscode is %d, and there is no such status", p, h.StatusCode), "write one between 100 and 599")
 		}
 		d.positive(p+".interval", h.Interval)
 		d.positive(p+".timeout", h.Timeout)
@@ -54,7 +57,9 @@ func (d *decoder) settleWebhooks(c *Config, whole Origin) {
 		e := &c.Notifications.Endpoints[i]
 		p := fmt.Sprintf("notifications.endpoints[%d]", i)
 		if other, twice := first[e.Name]; twice && e.Name != "" {
-			d.fail(CodeConflict, d.origins[p+".name"], p+".name", fmt.Sprintf("%s.name is the same as that of notifications.endpoints[%d]: %s", p, other, quote(e.Name)), "give each endpoint a name of its own")
+			d.fail(CodeConflict, d.origins[p+".name"], p+".name",
+				fmt.Sprintf("%s.name is the same as that of notifications.endpoints[%d]: %s", p, other, quote(e.Name)),
+				"give each endpoint a name of its own")
 		} else {
 			first[e.Name] = i
 		}
@@ -72,7 +77,8 @@ func (d *decoder) settleWebhooks(c *Config, whole Origin) {
 		for n, action := range e.IgnoreActions {
 			e.IgnoreActions[n] = strings.ToLower(action)
 			if at := fmt.Sprintf("%s.ignore.actions[%d]", p, n); !slices.Contains(actions, strings.ToLower(action)) {
-				d.fail(CodeValue, d.origins[at], at, fmt.Sprintf("%s is not an action: %s", at, quote(action)), chooseFrom(action, actions))
+				d.fail(CodeValue, d.origins[at], at, fmt.Sprintf("%s is not an action: %s", at, quote(action)),
+					chooseFrom(action, actions))
 			}
 		}
 		if !e.Disabled {
@@ -81,10 +87,11 @@ func (d *decoder) settleWebhooks(c *Config, whole Origin) {
 	}
 	if d.set["notifications.events.includereferences"] && len(c.Notifications.Endpoints) == 0 {
 		const p = "notifications.events.includereferences"
-		d.note(Notice, d.origins[p], p, p+" changes nothing without notifications.endpoints", "")
+		d.note(finding.Note, d.origins[p], p, p+" changes nothing without notifications.endpoints", "")
 	}
 	if enabled > 0 && (c.Storage.Driver == InMemory || c.Storage.Maintenance.ReadOnly.Enabled) {
-		d.note(Notice, d.origins["notifications.endpoints"], "notifications.endpoints", "notifications.endpoints: the queue is in memory with this storage; what waits is lost when the server stops", "")
+		d.note(finding.Note, d.origins["notifications.endpoints"], "notifications.endpoints",
+			"notifications.endpoints: the queue is in memory with this storage; what waits is lost when the server stops", "")
 	}
 }
 

@@ -5,6 +5,8 @@ import (
 	"net"
 	"net/url"
 	"strings"
+
+	"packhouse/finding"
 )
 
 // settleS3 validates the bucket and its endpoint. It converts the vendor's host and port to a
@@ -18,7 +20,8 @@ func (d *decoder) settleS3(c *Config, document *value, whole Origin) {
 	host, port := document.at("storage", "s3", "host"), document.at("storage", "s3", "port")
 	switch {
 	case host != nil && s.RegionEndpoint != "":
-		d.fail(CodeConflict, d.origins[path+".host"], path+".host", path+" has both host and regionendpoint", "keep one of them")
+		d.fail(CodeConflict, d.origins[path+".host"], path+".host", path+" has both host and regionendpoint",
+			"keep one of them")
 	case host != nil && port != nil:
 		s.RegionEndpoint, s.ForcePathStyle = net.JoinHostPort(host.text, port.text), true
 	case host != nil:
@@ -29,7 +32,8 @@ func (d *decoder) settleS3(c *Config, document *value, whole Origin) {
 	if host != nil && s.RegionEndpoint != "" {
 		p := path + ".regionendpoint"
 		d.origins[p] = d.origins[path+".host"]
-		d.note(Notice, d.origins[p], p, fmt.Sprintf("%s is %s, with the bucket's name in the path (forcepathstyle)", p, s.RegionEndpoint), "")
+		d.note(finding.Note, d.origins[p], p,
+			fmt.Sprintf("%s is %s, with the bucket's name in the path (forcepathstyle)", p, s.RegionEndpoint), "")
 	}
 	if endpoint := s.RegionEndpoint; strings.Contains(endpoint, "://") {
 		p := path + ".regionendpoint"
@@ -52,6 +56,7 @@ func (d *decoder) settleS3(c *Config, document *value, whole Origin) {
 		d.missing(whole, path+".secretkey", path+" has one of accesskey and secretkey", "give both, or none to ask the usual AWS chain")
 	}
 	if s.KeyID != "" && !s.Encrypt {
-		d.fail(CodeConflict, d.origins[path+".keyid"], path+".keyid", path+".keyid has no use without encryption", "write encrypt: true")
+		d.fail(CodeConflict, d.origins[path+".keyid"], path+".keyid", path+".keyid has no use without encryption",
+			"write encrypt: true")
 	}
 }

@@ -272,12 +272,12 @@ type shownValue struct {
 type shown struct {
 	File    string       `json:"file"` // empty: the built-in default
 	Values  []shownValue `json:"values"`
-	Notices []Problem    `json:"notices"`
+	Notices Findings     `json:"notices"`
 }
 
 // ShowJSON writes the output of [Loaded.Show] as JSON, with notices.
 func (l *Loaded) ShowJSON(w io.Writer) error {
-	out := shown{File: l.Path, Notices: append([]Problem{}, l.Notices...)}
+	out := shown{File: l.Path, Notices: append(Findings{}, l.Notices...)}
 	for _, r := range l.rows() {
 		out.Values = append(out.Values, shownValue{Key: strings.Join(r.path, "."), Value: r.value, Origin: r.origin})
 	}

@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"packhouse/certgen"
+	"packhouse/finding"
 	"packhouse/server/auth/htpasswd"
 	"packhouse/trust"
 )
@@ -35,7 +36,8 @@ func (v *verifier) unsafe() {
 func (v *verifier) unsafeCiphers() {
 	for i, name := range v.loaded.Config.HTTP.TLS.CipherSuites {
 		if strings.Contains(name, "_CBC_") {
-			v.add(Warning, CodeCipherCBC, fmt.Sprintf("http.tls.ciphersuites[%d]", i), fmt.Sprintf(": %s uses CBC, which is open to padding attacks", name),
+			v.add(finding.Warning, CodeCipherCBC, fmt.Sprintf("http.tls.ciphersuites[%d]", i),
+				fmt.Sprintf(": %s uses CBC, which is open to padding attacks", name),
 				"remove it; without ciphersuites the server offers AES-GCM and ChaCha20 only")
 		}
 	}
@@ -46,7 +48,7 @@ func (v *verifier) unsafeCiphers() {
 func (v *verifier) unsafeDebug() {
 	addr := v.loaded.Config.HTTP.Debug.Addr
 	if addr != "" && !Local("tcp", addr) {
-		v.add(Warning, CodeDebugOpen, "http.debug.addr",
+		v.add(finding.Warning, CodeDebugOpen, "http.debug.addr",
 			fmt.Sprintf(": metrics and pprof on %s need no password, and other machines can reach them", quote(addr)),
 			"listen on localhost, or let a firewall admit only the monitoring system")
 	}
@@ -63,7 +65,7 @@ func (v *verifier) unsafeProxies() {
 	}
 	for _, all := range []string{"0.0.0.0/0", "2000::/3"} { // the second has every public IPv6 address
 		if coversAll(listed, netip.MustParsePrefix(all)) {
-			v.add(Warning, CodeProxiesAll, "http.trustedproxies",
+			v.add(finding.Warning, CodeProxiesAll, "http.trustedproxies",
 				fmt.Sprintf(" covers every public address (%s), so each client chooses the address that lockout and logs see", all),
 				"list only the addresses of your proxies")
 			return
@@ -102,7 +104,7 @@ func (v *verifier) unsafeClientNames() {
 		return
 	}
 	if !verifiesClients(c.HTTP.TLS) {
-		v.add(Warning, CodeClientNames, key, " never matches: the server verifies no client certificate",
+		v.add(finding.Warning, CodeClientNames, key, " never matches: the server verifies no client certificate",
 			"give http.tls.clientcas, and set http.tls.clientauth to verify-client-cert-if-given or require-and-verify-client-cert")
 		return
 	}
@@ -120,9 +122,11 @@ func (v *verifier) unsafeClientNames() {
 	for _, name := range certificateNames {
 		switch user := names[name]; {
 		case strings.TrimSpace(name) != name || name == "":
-			v.add(Warning, CodeClientNames, key, fmt.Sprintf(": no certificate has the name %s", quote(name)), "remove the spaces")
+			v.add(finding.Warning, CodeClientNames, key, fmt.Sprintf(": no certificate has the name %s", quote(name)),
+				"remove the spaces")
 		case !slices.Contains(users, user):
-			v.add(Warning, CodeClientNames, key, fmt.Sprintf(": %s never matches, because there is no user %s", quote(name), quote(user)),
+			v.add(finding.Warning, CodeClientNames, key,
+				fmt.Sprintf(": %s never matches, because there is no user %s", quote(name), quote(user)),
 				chooseFrom(user, users))
 		}
 	}
@@ -135,11 +139,13 @@ func (v *verifier) clientCA(key, path string, chain []*x509.Certificate) {
 		if (c.BasicConstraintsValid && c.IsCA || c.Version < 3) && forClients(c) {
 			continue
 		}
-		v.add(Warning, CodeClientCA, key, fmt.Sprintf(": certificate %d of %s is not a CA for client certificates, so it verifies no client: %s",
-			i+1, quotePath(path), quote(c.Subject.String())), "name the certificate of the CA that signs client certificates")
+		v.add(finding.Warning, CodeClientCA, key,
+			fmt.Sprintf(": certificate %d of %s is not a CA for client certificates, so it verifies no client: %s",
+				i+1, quotePath(path), quote(c.Subject.String())), "name the certificate of the CA that signs client certificates")
 	}
 	if now := v.probes.Now(); !slices.ContainsFunc(chain, func(c *x509.Certificate) bool { return certgen.ValidAt(c, now) }) {
-		v.add(Warning, CodeClientCA, key, fmt.Sprintf(": no certificate of %s is valid now, so it verifies no client", quotePath(path)),
+		v.add(finding.Warning, CodeClientCA, key,
+			fmt.Sprintf(": no certificate of %s is valid now, so it verifies no client", quotePath(path)),
 			"renew the CA, or correct the clock")
 	}
 }
@@ -158,7 +164,7 @@ func (v *verifier) unsafePlainPasswords() {
 	if c.Auth.Method != AuthHtpasswd || c.HTTP.TLS.Enabled() || !c.HTTP.Insecure || Local(c.HTTP.Net, c.HTTP.Addr) || len(c.HTTP.TrustedProxies) > 0 {
 		return
 	}
-	v.add(Warning, CodePlainPasswords, "http.insecure",
+	v.add(finding.Warning, CodePlainPasswords, "http.insecure",
 		": passwords cross the network unencrypted, because "+quote(c.HTTP.Addr)+" speaks plain HTTP",
 		"give http.tls.certificate and http.tls.key, or list the proxy that speaks TLS in http.trustedproxies")
 }
@@ -187,16 +193,18 @@ func (v *verifier) credentials(entry, key, address string, headers map[string][]
 	}
 	const remedy = "use an https URL"
 	if u.User != nil {
-		v.add(Warning, CodePlainCredentials, join(entry, key), ": the credentials in the URL are sent unencrypted", remedy)
+		v.add(finding.Warning, CodePlainCredentials, join(entry, key), ": the credentials in the URL are sent unencrypted",
+			remedy)
 	}
 	for _, name := range slices.Sorted(maps.Keys(u.Query())) {
 		if secretName(name) {
-			v.add(Warning, CodePlainCredentials, join(entry, key), fmt.Sprintf(": the parameter %s of the URL is sent unencrypted", quote(name)), remedy)
+			v.add(finding.Warning, CodePlainCredentials, join(entry, key),
+				fmt.Sprintf(": the parameter %s of the URL is sent unencrypted", quote(name)), remedy)
 		}
 	}
 	for header, values := range headers {
 		if len(values) > 0 && secretName(header) {
-			v.add(Warning, CodePlainCredentials, join(entry, "headers"),
+			v.add(finding.Warning, CodePlainCredentials, join(entry, "headers"),
 				fmt.Sprintf(": the header %s is sent unencrypted", quote(textproto.CanonicalMIMEHeaderKey(header))), remedy)
 		}
 	}
@@ -239,9 +247,11 @@ func (v *verifier) unsafeBucket() {
 		return
 	}
 	if plain {
-		v.add(Warning, CodePlainCredentials, "storage.s3.secure", ": content and session tokens cross the network unencrypted", "use an https endpoint")
+		v.add(finding.Warning, CodePlainCredentials, "storage.s3.secure",
+			": content and session tokens cross the network unencrypted", "use an https endpoint")
 	} else if s.SkipVerify {
-		v.add(Warning, CodePlainCredentials, "storage.s3.skipverify", ": anyone on the way can pose as the S3 endpoint",
+		v.add(finding.Warning, CodePlainCredentials, "storage.s3.skipverify",
+			": anyone on the way can pose as the S3 endpoint",
 			"set storage.s3.cafile to the CA of the endpoint, and remove skipverify")
 	}
 }

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"packhouse/finding"
 )
 
 // Limits beyond which a setting protects nothing. They are far above the defaults.
@@ -57,7 +59,7 @@ func (v *verifier) unsafeSettings() {
 		},
 	} {
 		if rule.unsafe {
-			v.add(Warning, rule.code, rule.key, rule.what, rule.remedy)
+			v.add(finding.Warning, rule.code, rule.key, rule.what, rule.remedy)
 		}
 	}
 	v.unsafeOrigins()
@@ -92,7 +94,7 @@ func (v *verifier) unsafeOrigins() {
 	for part := range strings.SplitSeq(strings.Join(c.HTTP.Headers[originHeader], ","), ",") {
 		u, err := url.Parse(strings.TrimSpace(part))
 		if err == nil && u.Scheme == "http" && u.Host != "" && !loopbackName(u.Hostname()) {
-			v.add(Warning, CodeOriginPlain, join("http.headers", originHeader),
+			v.add(finding.Warning, CodeOriginPlain, join("http.headers", originHeader),
 				fmt.Sprintf(": pages of %s can be changed on their way, and then use the registry with the rights of their reader", quote(u.Scheme+"://"+u.Host)),
 				"serve those pages over https, and list that origin")
 		}
@@ -121,9 +123,12 @@ func (v *verifier) unsafeRules() {
 		key := fmt.Sprintf("auth.htpasswd.rules[%d].users", i)
 		switch {
 		case rule.Role == "admin":
-			v.add(Warning, CodeRoleEveryone, key, fmt.Sprintf(": every user is an admin of %s, and can delete there", quote(rule.Repositories)), "list the users who need the role")
+			v.add(finding.Warning, CodeRoleEveryone, key,
+				fmt.Sprintf(": every user is an admin of %s, and can delete there", quote(rule.Repositories)),
+				"list the users who need the role")
 		case rule.Role == "writer" && everyRepository(rule.Repositories):
-			v.add(Warning, CodeRoleEveryone, key, ": every user can push to every repository", "list the users who need the role, or the repositories")
+			v.add(finding.Warning, CodeRoleEveryone, key, ": every user can push to every repository",
+				"list the users who need the role, or the repositories")
 		}
 	}
 }

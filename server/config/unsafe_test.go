@@ -4,6 +4,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"packhouse/finding"
 )
 
 // TestUnsafeSettings verifies that settings which are valid and expose something are warned about,
@@ -104,7 +106,7 @@ func TestUnsafeSettings(t *testing.T) {
 			p := newPlace(t)
 			var got []string
 			for _, f := range p.load(test.document).Verify(t.Context(), Probes{Listen: allFree}) {
-				if f.Severity == Error || f.Code == CodeCertificate {
+				if f.Severity == finding.Refused || f.Code == CodeCertificate {
 					continue
 				}
 				if f.Remedy == "" {
@@ -148,15 +150,15 @@ func TestRulesThatEndReading(t *testing.T) {
 	for _, test := range []struct {
 		name, rules string
 		code, says  string // empty: no finding
-		severity    Severity
+		severity    finding.Severity
 	}{
 		{
 			"a reader of some", "{repositories: 'team/**', users: [alice], role: reader}",
-			CodeRulesNoReader, `none names "bob", "spectro"`, Warning,
+			CodeRulesNoReader, `none names "bob", "spectro"`, finding.Warning,
 		},
 		{
 			"everyone a reader of some", "{repositories: 'team/**', users: ['*'], role: reader}",
-			CodeRulesSomeReader, `for "alice", "bob", "spectro"`, Notice,
+			CodeRulesSomeReader, `for "alice", "bob", "spectro"`, finding.Note,
 		},
 		{"everyone a reader", "{repositories: '**', users: ['*'], role: reader}", "", "", ""},
 		{"each user named", "{repositories: '**', users: [alice, bob, spectro], role: reader}", "", "", ""},

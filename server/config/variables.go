@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 
+	"packhouse/finding"
 	"packhouse/pattern"
 	"packhouse/spelling"
 )
@@ -37,16 +38,16 @@ type assignment struct {
 
 // overlay applies variables to the values of the file.
 type overlay struct {
-	problems Problems
-	notices  []Problem
+	problems Findings
+	notices  Findings
 	readFile func(string) ([]byte, error)
 }
 
 func (o *overlay) fail(code string, at Origin, what, remedy string) {
-	o.problems = append(o.problems, at.problem(code, Error, "", what, remedy))
+	o.problems = append(o.problems, at.problem(code, finding.Refused, "", what, remedy))
 }
 
-func (o *overlay) note(severity Severity, at Origin, what, remedy string) {
+func (o *overlay) note(severity finding.Severity, at Origin, what, remedy string) {
 	o.notices = append(o.notices, at.problem(CodeVariable, severity, "", what, remedy))
 }
 
@@ -110,14 +111,14 @@ func (o *overlay) read(name, content string) (assignment, bool) {
 			}
 		}
 		if stranger(name, content) {
-			o.note(Notice, at, "is not one of this server's variables and is left alone", "")
+			o.note(finding.Note, at, "is not one of this server's variables and is left alone", "")
 			return assignment{}, false
 		}
 		o.unknown(name, at)
 		return assignment{}, false
 	}
 	if content == "" {
-		o.note(Notice, at, "is empty and sets nothing", "")
+		o.note(finding.Note, at, "is empty and sets nothing", "")
 		return assignment{}, false
 	}
 	return assignment{origin: at, steps: steps, key: k, text: content}, true
@@ -126,7 +127,7 @@ func (o *overlay) read(name, content string) (assignment, bool) {
 // secretFile reads the value from the file named by a variable ending in _FILE.
 func (o *overlay) secretFile(at Origin, steps []step, k *key, path string) (assignment, bool) {
 	if path == "" {
-		o.note(Notice, at, "is empty and sets nothing", "")
+		o.note(finding.Note, at, "is empty and sets nothing", "")
 		return assignment{}, false
 	}
 	data, err := o.readFile(path)

@@ -32,20 +32,20 @@ type Probes struct {
 
 	// Bucket opens and closes the store in a bucket, and returns what its service lacks: problems
 	// with Severity, What and Remedy. Nil: buckets are not checked.
-	Bucket func(ctx context.Context, c *Config) (lacking []Problem, err error)
+	Bucket func(ctx context.Context, c *Config) (lacking []finding.Finding, err error)
 }
 
 // verifier collects the findings of Verify.
 type verifier struct {
 	loaded   *Loaded
 	probes   Probes
-	problems []Problem
+	problems Findings
 }
 
 // Verify checks what the configuration refers to, as the current user: certificate and key and
 // whether they match, client CAs, the htpasswd file, the storage, the audit log, the ports. It
-// leaves nothing behind. If it returns no [Error], the server can start.
-func (l *Loaded) Verify(ctx context.Context, probes Probes) []Problem {
+// leaves nothing behind. If it returns no [finding.Refused], the server can start.
+func (l *Loaded) Verify(ctx context.Context, probes Probes) Findings {
 	if probes.Now == nil {
 		probes.Now = time.Now
 	}
@@ -71,7 +71,7 @@ func (l *Loaded) Verify(ctx context.Context, probes Probes) []Problem {
 }
 
 // add adds a problem with a key, at its origin.
-func (v *verifier) add(severity Severity, code, key, what, remedy string) {
+func (v *verifier) add(severity finding.Severity, code, key, what, remedy string) {
 	o := v.loaded.Origins[key]
 	if o.Kind == FromDefault || o.Kind == "" {
 		o.File = v.loaded.name()
@@ -92,18 +92,20 @@ func (v *verifier) read(key, path string) ([]byte, bool) {
 	info, err := os.Stat(path)
 	switch at := trust.Obstacle(path); {
 	case at != "":
-		v.add(Error, CodeFile, key, fmt.Sprintf(" cannot be read: %s (%s is %s)", quotePath(path), quotePath(at), trust.Kind(at)),
+		v.add(finding.Refused, CodeFile, key,
+			fmt.Sprintf(" cannot be read: %s (%s is %s)", quotePath(path), quotePath(at), trust.Kind(at)),
 			"correct the path, or "+trust.MoveAway(at))
 		return nil, false
 	case errors.Is(err, fs.ErrNotExist):
-		v.add(Error, CodeFile, key, fmt.Sprintf(" names a file that is not there: %s", quotePath(path)), search(path))
+		v.add(finding.Refused, CodeFile, key, fmt.Sprintf(" names a file that is not there: %s", quotePath(path)),
+			search(path))
 		return nil, false
 	case err == nil && info.IsDir():
-		v.add(Error, CodeFile, key, fmt.Sprintf(" is a directory: %s", quotePath(path)),
+		v.add(finding.Refused, CodeFile, key, fmt.Sprintf(" is a directory: %s", quotePath(path)),
 			"name the file inside it, or "+trust.MoveAway(path)+" and put the file in its place")
 		return nil, false
 	case err == nil && !info.Mode().IsRegular():
-		v.add(Error, CodeFile, key, fmt.Sprintf(" is not a regular file: %s", quotePath(path)), "name a file")
+		v.add(finding.Refused, CodeFile, key, fmt.Sprintf(" is not a regular file: %s", quotePath(path)), "name a file")
 		return nil, false
 	}
 	var data []byte
@@ -111,11 +113,14 @@ func (v *verifier) read(key, path string) ([]byte, bool) {
 		data, err = trust.ReadConfigured(path, maxFile)
 	}
 	if _, large := errors.AsType[trust.TooLargeError](err); large || len(data) > maxFile {
-		v.add(Error, CodeFile, key, fmt.Sprintf(" names a file of more than %d bytes: %s", maxFile, quotePath(path)), "see whether this is the right file")
+		v.add(finding.Refused, CodeFile, key,
+			fmt.Sprintf(" names a file of more than %d bytes: %s", maxFile, quotePath(path)),
+			"see whether this is the right file")
 		return nil, false
 	}
 	if err != nil {
-		v.add(Error, CodeRights, key, fmt.Sprintf(" cannot be read: %s (%s)", quotePath(path), reason(err)), "let the user who runs the server read it, and search the directories above")
+		v.add(finding.Refused, CodeRights, key, fmt.Sprintf(" cannot be read: %s (%s)", quotePath(path), reason(err)),
+			"let the user who runs the server read it, and search the directories above")
 		return nil, false
 	}
 	return data, true
@@ -124,7 +129,7 @@ func (v *verifier) read(key, path string) ([]byte, bool) {
 // open warns about a secret that all users of the machine can read.
 func (v *verifier) open(key, path string) {
 	if info, err := os.Stat(path); err == nil && info.Mode().IsRegular() && info.Mode().Perm()&0o007 != 0 {
-		v.add(Warning, CodeRights, key, fmt.Sprintf(" can be read by all users of this machine: %s", quotePath(path)),
+		v.add(finding.Warning, CodeRights, key, fmt.Sprintf(" can be read by all users of this machine: %s", quotePath(path)),
 			"run chmod 600 "+quotePath(path)+" as the user who runs the server")
 	}
 }
@@ -160,7 +165,7 @@ func (v *verifier) certificate() (public bool) {
 		if p.Code == certgen.CodeUntrusted || p.Code == certgen.CodeIncomplete && len(chain) > 1 {
 			continue // a private CA, whose root need not be in the file
 		}
-		v.add(Warning, CodeCertificate, certKey, ": "+p.What, p.Remedy)
+		v.add(finding.Warning, CodeCertificate, certKey, ": "+p.What, p.Remedy)
 	}
 	return len(anchors) == 0 && trustedHere(chain, v.probes.Now())
 }
@@ -168,10 +173,11 @@ func (v *verifier) certificate() (public bool) {
 // input reports an error of package certgen about a file.
 func (v *verifier) input(key, path string, err error) {
 	if input, ok := errors.AsType[*certgen.InputError](err); ok {
-		v.add(Error, CodeCertificate, key, fmt.Sprintf(" %s: %s", quotePath(path), input.What), input.Remedy)
+		v.add(finding.Refused, CodeCertificate, key, fmt.Sprintf(" %s: %s", quotePath(path), input.What), input.Remedy)
 		return
 	}
-	v.add(Error, CodeCertificate, key, fmt.Sprintf(" %s cannot be used", quotePath(path)), "see whether it is a PEM file")
+	v.add(finding.Refused, CodeCertificate, key, fmt.Sprintf(" %s cannot be used", quotePath(path)),
+		"see whether it is a PEM file")
 }
 
 // trustedHere reports whether the system's CAs trust the chain.
@@ -188,10 +194,13 @@ func (v *verifier) strictTransport(public bool) {
 	}
 	key := join("http.headers", strictHeader)
 	if !h.TLS.Enabled() {
-		v.add(Warning, CodeConflict, key, " is sent over plain HTTP, where browsers ignore it", "remove it, or leave it to the proxy that speaks TLS")
+		v.add(finding.Warning, CodeConflict, key, " is sent over plain HTTP, where browsers ignore it",
+			"remove it, or leave it to the proxy that speaks TLS")
 		return
 	}
-	v.add(Warning, CodeConflict, key, " is sent under a certificate that not everybody trusts: browsers that saw it refuse this host without a way around", "remove it until the certificate comes from a public CA")
+	v.add(finding.Warning, CodeConflict, key,
+		" is sent under a certificate that not everybody trusts: browsers that saw it refuse this host without a way around",
+		"remove it until the certificate comes from a public CA")
 }
 
 func (v *verifier) clientCAs() {
@@ -224,16 +233,20 @@ func (v *verifier) users() {
 	v.open(key, c.Htpasswd.Path)
 	file, problems := htpasswd.Parse(data)
 	for _, p := range problems {
-		v.add(Warning, CodeUsers, key, fmt.Sprintf(": line %d of %s: %s", p.Line, quotePath(c.Htpasswd.Path), p.What), p.Remedy)
+		v.add(finding.Warning, CodeUsers, key, fmt.Sprintf(": line %d of %s: %s", p.Line, quotePath(c.Htpasswd.Path), p.What),
+			p.Remedy)
 	}
 	users := file.Users()
 	switch {
 	case len(users) == 0 && v.probes.Reload && file.Empty():
-		v.add(Warning, CodeUsers, key, fmt.Sprintf(" names a file without users, so no one can sign in: %s", quotePath(c.Htpasswd.Path)),
+		v.add(finding.Warning, CodeUsers, key,
+			fmt.Sprintf(" names a file without users, so no one can sign in: %s", quotePath(c.Htpasswd.Path)),
 			"packhouse user add creates one")
 		return
 	case len(users) == 0:
-		v.add(Error, CodeUsers, key, fmt.Sprintf(" names a file without any user who could log in: %s", quotePath(c.Htpasswd.Path)), "packhouse user add creates one")
+		v.add(finding.Refused, CodeUsers, key,
+			fmt.Sprintf(" names a file without any user who could log in: %s", quotePath(c.Htpasswd.Path)),
+			"packhouse user add creates one")
 		return
 	}
 	admins := 0
@@ -247,16 +260,19 @@ func (v *verifier) users() {
 				admins++
 			case slices.Contains(users, name):
 			case name == EveryUser:
-				v.add(Warning, CodeUsers, fmt.Sprintf("%s[%d]", role.key, i), ` is "*", which means every user in rules only`,
+				v.add(finding.Warning, CodeUsers, fmt.Sprintf("%s[%d]", role.key, i),
+					` is "*", which means every user in rules only`,
 					`for every user, write a rule with users: ["*"] in auth.htpasswd.rules`)
 			case v.loaded.set[role.key]:
-				v.add(Warning, CodeUsers, fmt.Sprintf("%s[%d]", role.key, i), fmt.Sprintf(" is %s, and there is no such user", quote(name)), chooseFrom(name, users))
+				v.add(finding.Warning, CodeUsers, fmt.Sprintf("%s[%d]", role.key, i),
+					fmt.Sprintf(" is %s, and there is no such user", quote(name)), chooseFrom(name, users))
 			}
 		}
 	}
 	v.readers(users)
 	if admins == 0 {
-		v.add(Warning, CodeUsers, "auth.htpasswd.roles.admin", ": no user is an admin, so no one can delete", "add a user called admin, or name one in auth.htpasswd.roles.admin")
+		v.add(finding.Warning, CodeUsers, "auth.htpasswd.roles.admin", ": no user is an admin, so no one can delete",
+			"add a user called admin, or name one in auth.htpasswd.roles.admin")
 	}
 }
 

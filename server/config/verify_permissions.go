@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 
+	"packhouse/finding"
 	"packhouse/trust"
 )
 
@@ -35,9 +36,9 @@ func (v *verifier) permissions() {
 			return
 		}
 		reported[fault.Path] = true
-		severity := Warning
+		severity := finding.Warning
 		if fault.Planted {
-			severity = Error
+			severity = finding.Refused
 		}
 		v.fault(severity, key, fault)
 	}
@@ -60,16 +61,17 @@ func (v *verifier) permissions() {
 }
 
 // fault reports a path that other users can modify, once.
-func (v *verifier) fault(severity Severity, key string, fault *trust.Error) {
+func (v *verifier) fault(severity finding.Severity, key string, fault *trust.Error) {
 	if key != "" {
 		fault = fault.ForServer(v.probes.Users...)
 	}
 	what := fmt.Sprintf("%s can be changed by users who must not: %s (owner %s, mode %04o)",
 		quotePath(fault.Path), fault.Reason, fault.Owner, fault.Permissions())
-	p := Problem{
-		Code: CodeUnsafe, Severity: severity, File: v.loaded.name(), Key: key, What: cmp.Or(key, "the configuration") + ": " + what, Remedy: fault.Fix,
+	p := finding.Finding{
+		Code: CodeUnsafe, Severity: severity, Subject: finding.Subject{File: v.loaded.name(), Key: key},
+		What: cmp.Or(key, "the configuration") + ": " + what, Remedy: fault.Fix,
 	}
-	if !slices.ContainsFunc(v.problems, func(o Problem) bool { return o.Code == p.Code && o.Key == p.Key && o.What == p.What }) {
+	if !slices.ContainsFunc(v.problems, func(o finding.Finding) bool { return o.Code == p.Code && o.Key == p.Key && o.What == p.What }) {
 		v.problems = append(v.problems, p)
 	}
 }

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"packhouse/finding"
 )
 
 // other is a user without an account.
@@ -24,30 +26,30 @@ func TestVerifyPlaces(t *testing.T) {
 		plant    func(dir string) error
 		key      string
 		code     string // empty: no problem of the key
-		severity Severity
+		severity finding.Severity
 	}{
-		{"safe", nil, func(string) error { return nil }, "", CodeUnsafe, Warning},
+		{"safe", nil, func(string) error { return nil }, "", CodeUnsafe, finding.Warning},
 		{"pipe as audit log", nil, func(dir string) error {
 			return syscall.Mkfifo(filepath.Join(dir, "audit"), 0o600)
-		}, "log.audit.path", CodeFile, Error},
+		}, "log.audit.path", CodeFile, finding.Refused},
 		{"audit log of another user", nil, func(dir string) error {
 			return own(filepath.Join(dir, "audit"), os.WriteFile(filepath.Join(dir, "audit"), nil, 0o600))
-		}, "log.audit.path", CodeUnsafe, Error},
+		}, "log.audit.path", CodeUnsafe, finding.Refused},
 		{"audit log of the server", []int{other}, func(dir string) error {
 			return own(filepath.Join(dir, "audit"), os.WriteFile(filepath.Join(dir, "audit"), nil, 0o600))
-		}, "log.audit.path", "", Error},
+		}, "log.audit.path", "", finding.Refused},
 		{"pipe as htpasswd", nil, func(dir string) error {
 			return syscall.Mkfifo(filepath.Join(dir, "users"), 0o600)
-		}, "auth.htpasswd.path", CodeFile, Error},
+		}, "auth.htpasswd.path", CodeFile, finding.Refused},
 		{"htpasswd of another user", nil, func(dir string) error {
 			return own(filepath.Join(dir, "users"), os.WriteFile(filepath.Join(dir, "users"), nil, 0o600))
-		}, "auth.htpasswd.path", CodeUnsafe, Warning},
+		}, "auth.htpasswd.path", CodeUnsafe, finding.Warning},
 		{"htpasswd of the server", []int{other}, func(dir string) error {
 			return own(filepath.Join(dir, "users"), os.WriteFile(filepath.Join(dir, "users"), nil, 0o600))
-		}, "auth.htpasswd.path", "", Warning},
+		}, "auth.htpasswd.path", "", finding.Warning},
 		{"store of another user", nil, func(dir string) error {
 			return own(filepath.Join(dir, "store"), os.Mkdir(filepath.Join(dir, "store"), 0o700))
-		}, "storage.filesystem.rootdirectory", CodeUnsafe, Warning},
+		}, "storage.filesystem.rootdirectory", CodeUnsafe, finding.Warning},
 		{"link of another user in a directory of all", nil, func(dir string) error {
 			if err := os.WriteFile(filepath.Join(dir, "target"), nil, 0o600); err != nil {
 				return err
@@ -56,7 +58,7 @@ func TestVerifyPlaces(t *testing.T) {
 				return err
 			}
 			return own(filepath.Join(dir, "users"), os.Symlink("target", filepath.Join(dir, "users")))
-		}, "auth.htpasswd.path", CodeUnsafe, Error},
+		}, "auth.htpasswd.path", CodeUnsafe, finding.Refused},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			dir := t.TempDir()

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"packhouse/certgen"
+	"packhouse/finding"
 	"packhouse/trust"
 )
 
@@ -37,26 +38,36 @@ func (v *verifier) storage() {
 	info, err := os.Stat(s.Filesystem.RootDirectory)
 	switch {
 	case err == nil && !info.IsDir():
-		v.add(Error, CodeStorage, key, fmt.Sprintf(" is %s, not a directory: %s", trust.Kind(s.Filesystem.RootDirectory), quotePath(s.Filesystem.RootDirectory)), "name a directory")
+		v.add(finding.Refused, CodeStorage, key,
+			fmt.Sprintf(" is %s, not a directory: %s", trust.Kind(s.Filesystem.RootDirectory), quotePath(s.Filesystem.RootDirectory)),
+			"name a directory")
 		return
 	case err != nil && !errors.Is(err, fs.ErrNotExist):
-		v.add(Error, CodeStorage, key, fmt.Sprintf(" cannot be looked at: %s (%s)", quotePath(s.Filesystem.RootDirectory), reason(err)), "let the user who runs the server search the directories above")
+		v.add(finding.Refused, CodeStorage, key,
+			fmt.Sprintf(" cannot be looked at: %s (%s)", quotePath(s.Filesystem.RootDirectory), reason(err)),
+			"let the user who runs the server search the directories above")
 		return
 	case s.Maintenance.ReadOnly.Enabled && err != nil:
-		v.add(Error, CodeStorage, key, fmt.Sprintf(" is not there, and a server that changes nothing does not create it: %s", quotePath(s.Filesystem.RootDirectory)), "is the volume mounted?")
+		v.add(finding.Refused, CodeStorage, key,
+			fmt.Sprintf(" is not there, and a server that changes nothing does not create it: %s", quotePath(s.Filesystem.RootDirectory)),
+			"is the volume mounted?")
 		return
 	case err == nil && Foreign(s.Filesystem.RootDirectory) != "":
-		v.add(Error, CodeStorage, key, fmt.Sprintf(" is not empty and holds no registry: %s has %s", quotePath(s.Filesystem.RootDirectory), quote(Foreign(s.Filesystem.RootDirectory))),
+		v.add(finding.Refused, CodeStorage, key,
+			fmt.Sprintf(" is not empty and holds no registry: %s has %s", quotePath(s.Filesystem.RootDirectory), quote(Foreign(s.Filesystem.RootDirectory))),
 			"name an empty directory, or one that a registry filled")
 		return
 	case s.Maintenance.ReadOnly.Enabled:
 		if _, err := os.ReadDir(s.Filesystem.RootDirectory); err != nil {
-			v.add(Error, CodeStorage, key, fmt.Sprintf(" cannot be read: %s (%s)", quotePath(s.Filesystem.RootDirectory), reason(err)), "give it to the user who runs the server")
+			v.add(finding.Refused, CodeStorage, key,
+				fmt.Sprintf(" cannot be read: %s (%s)", quotePath(s.Filesystem.RootDirectory), reason(err)),
+				"give it to the user who runs the server")
 		}
 		return
 	}
 	if dir, err := tryWrite(s.Filesystem.RootDirectory); err != nil {
-		v.add(Error, CodeStorage, key, fmt.Sprintf(" cannot be written: %s (%s)", quotePath(dir), reason(err)), "give it to the user who runs the server, or name another directory")
+		v.add(finding.Refused, CodeStorage, key, fmt.Sprintf(" cannot be written: %s (%s)", quotePath(dir), reason(err)),
+			"give it to the user who runs the server, or name another directory")
 	}
 }
 
@@ -73,7 +84,8 @@ func (v *verifier) bucket(ctx context.Context) {
 	}
 	if err != nil {
 		why := strings.Join(strings.Fields(err.Error()), " ")
-		v.add(Error, CodeStorage, key, fmt.Sprintf(" cannot be used: %s (%s)", quote(c.Storage.S3.Bucket), why), "see region, endpoint and keys, and what the policy of the bucket allows")
+		v.add(finding.Refused, CodeStorage, key, fmt.Sprintf(" cannot be used: %s (%s)", quote(c.Storage.S3.Bucket), why),
+			"see region, endpoint and keys, and what the policy of the bucket allows")
 	}
 }
 
@@ -151,29 +163,34 @@ func (v *verifier) audit() {
 	}
 	const key = "log.audit.path"
 	if fault := trust.Unsafe(trust.CheckLog(path, v.probes.Users...)); fault != nil {
-		v.fault(Error, key, fault)
+		v.fault(finding.Refused, key, fault)
 		return
 	}
 	info, err := os.Stat(path)
 	switch {
 	case err == nil && info.IsDir():
-		v.add(Error, CodeFile, key, fmt.Sprintf(" is a directory: %s", quotePath(path)), "name the file inside it")
+		v.add(finding.Refused, CodeFile, key, fmt.Sprintf(" is a directory: %s", quotePath(path)), "name the file inside it")
 	case err == nil && !info.Mode().IsRegular():
-		v.add(Error, CodeFile, key, fmt.Sprintf(" is not a regular file: %s", quotePath(path)), `name a regular file, or "-" for standard output`)
+		v.add(finding.Refused, CodeFile, key, fmt.Sprintf(" is not a regular file: %s", quotePath(path)),
+			`name a regular file, or "-" for standard output`)
 	case err == nil:
 		f, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND|syscall.O_NONBLOCK, 0)
 		if err != nil {
-			v.add(Error, CodeRights, key, fmt.Sprintf(" cannot be written: %s (%s)", quotePath(path), reason(err)), "give it to the user who runs the server")
+			v.add(finding.Refused, CodeRights, key, fmt.Sprintf(" cannot be written: %s (%s)", quotePath(path), reason(err)),
+				"give it to the user who runs the server")
 			return
 		}
 		_ = f.Close()
 	default:
 		if _, err := os.Stat(filepath.Dir(path)); err != nil {
-			v.add(Error, CodeFile, key, fmt.Sprintf(" is in a directory that is not there: %s", quotePath(filepath.Dir(path))), "create it, for the user who runs the server")
+			v.add(finding.Refused, CodeFile, key,
+				fmt.Sprintf(" is in a directory that is not there: %s", quotePath(filepath.Dir(path))),
+				"create it, for the user who runs the server")
 			return
 		}
 		if dir, err := tryWrite(filepath.Dir(path)); err != nil {
-			v.add(Error, CodeRights, key, fmt.Sprintf(" cannot be created in %s (%s)", quotePath(dir), reason(err)), "give the directory to the user who runs the server")
+			v.add(finding.Refused, CodeRights, key, fmt.Sprintf(" cannot be created in %s (%s)", quotePath(dir), reason(err)),
+				"give the directory to the user who runs the server")
 		}
 	}
 }
@@ -222,7 +239,7 @@ func (v *verifier) port(ctx context.Context, key, addr string) (own bool) {
 	case errors.Is(err, syscall.EADDRNOTAVAIL):
 		what, remedy = fmt.Sprintf(" is not an address of this machine: %s", addr), fmt.Sprintf("write :%s to listen on every address", port)
 	}
-	v.add(Error, CodePort, key, what, remedy)
+	v.add(finding.Refused, CodePort, key, what, remedy)
 	return false
 }
 
@@ -296,20 +313,24 @@ func cause(err error) string {
 func (v *verifier) socket(path string) {
 	const key = "http.addr"
 	if info, err := os.Lstat(path); err == nil && info.Mode().Type() != fs.ModeSocket {
-		v.add(Error, CodePort, key, fmt.Sprintf(" is not a socket: %s", quotePath(path)), "name a path where nothing else is")
+		v.add(finding.Refused, CodePort, key, fmt.Sprintf(" is not a socket: %s", quotePath(path)),
+			"name a path where nothing else is")
 		return
 	}
 	if c, err := net.Dial("unix", path); err == nil {
 		_ = c.Close()
-		v.add(Error, CodePort, key, fmt.Sprintf(" is in use by another process: %s", quotePath(path)), "stop that process, or name another path")
+		v.add(finding.Refused, CodePort, key, fmt.Sprintf(" is in use by another process: %s", quotePath(path)),
+			"stop that process, or name another path")
 		return
 	}
 	dir := filepath.Dir(path)
 	if _, err := os.Stat(dir); err != nil {
-		v.add(Error, CodePort, key, fmt.Sprintf(" is in a directory that is not there: %s", quotePath(dir)), "create it, for the user who runs the server")
+		v.add(finding.Refused, CodePort, key, fmt.Sprintf(" is in a directory that is not there: %s", quotePath(dir)),
+			"create it, for the user who runs the server")
 		return
 	}
 	if _, err := tryWrite(dir); err != nil {
-		v.add(Error, CodePort, key, fmt.Sprintf(" cannot be created in %s (%s)", quotePath(dir), reason(err)), "give the directory to the user who runs the server")
+		v.add(finding.Refused, CodePort, key, fmt.Sprintf(" cannot be created in %s (%s)", quotePath(dir), reason(err)),
+			"give the directory to the user who runs the server")
 	}
 }

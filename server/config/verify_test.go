@@ -22,6 +22,7 @@ import (
 	"time"
 
 	"packhouse/certgen"
+	"packhouse/finding"
 )
 
 // place is a directory with everything a configuration can point at.
@@ -350,17 +351,17 @@ func TestVerifyRecognizesTheServer(t *testing.T) {
 // TestBucketTried: what the engine says is told in one line, and only where a bucket is meant.
 func TestBucketTried(t *testing.T) {
 	tried := 0
-	probes := Probes{Bucket: func(_ context.Context, c *Config) ([]Problem, error) {
+	probes := Probes{Bucket: func(_ context.Context, c *Config) ([]finding.Finding, error) {
 		tried++
 		switch c.Storage.S3.Bucket {
 		case "good":
 			return nil, nil
 		case "weak":
-			return []Problem{{Severity: Warning, What: "lacks a feature: run one process", Remedy: "use a newer release"}}, nil
+			return []finding.Finding{{Severity: finding.Warning, What: "lacks a feature: run one process", Remedy: "use a newer release"}}, nil
 		}
 		return nil, errors.New("access\ndenied")
 	}, Listen: func(context.Context, string, string) (io.Closer, error) { return io.NopCloser(nil), nil }}
-	verify := func(storage string) []Problem {
+	verify := func(storage string) []finding.Finding {
 		loaded := mustLoad(t, Source{Path: "my.yml", Data: []byte("version: 0.1\nstorage: " + storage + "\nhttp: {addr: 'localhost:1'}\n")})
 		return loaded.Verify(t.Context(), probes)
 	}
@@ -374,7 +375,7 @@ func TestBucketTried(t *testing.T) {
 	}
 	got = verify("{s3: {bucket: weak, region: r}}")
 	want = `my.yml:2:24: storage.s3.bucket ("weak") lacks a feature: run one process; use a newer release`
-	if len(got) != 1 || got[0].String() != want || got[0].Severity != Warning || got[0].Code != CodeConditions {
+	if len(got) != 1 || got[0].String() != want || got[0].Severity != finding.Warning || got[0].Code != CodeConditions {
 		t.Errorf("got %v", got)
 	}
 }

@@ -346,7 +346,7 @@ func (r *resolver) existing() {
 		r.refuse("", "", f.Code, f.What, f.Remedy)
 	}
 	var (
-		problems config.Problems
+		problems config.Findings
 		refusal  *finding.Error
 	)
 	switch {

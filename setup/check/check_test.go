@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"packhouse/certgen"
+	"packhouse/finding"
 	"packhouse/server/auth/htpasswd"
 	"packhouse/server/config"
 )
@@ -334,10 +335,10 @@ func TestRunNamesTheCause(t *testing.T) {
 			_ = os.Chmod(target.Files[0].Path, 0o644) //nolint:gosec // the fault
 		}, id: "files", status: Failed, code: "file-mode", cause: "others"},
 		{name: "the configuration has warnings", change: func(_ *testing.T, target *Target) {
-			target.Findings = []config.Problem{{Code: config.CodeOpen, Severity: config.Warning, What: "wide open"}}
+			target.Findings = []finding.Finding{{Code: config.CodeOpen, Severity: finding.Warning, What: "wide open"}}
 		}, id: "configuration", status: Warning, code: config.CodeOpen, cause: "wide open"},
 		{name: "the configuration does not load", change: func(_ *testing.T, target *Target) {
-			target.Findings = []config.Problem{{Code: config.CodeSyntax, Severity: config.Error, What: "not YAML"}}
+			target.Findings = []finding.Finding{{Code: config.CodeSyntax, Severity: finding.Refused, What: "not YAML"}}
 			target.Config = nil
 		}, id: "configuration", status: Failed, code: config.CodeSyntax, cause: "not YAML"},
 		{name: "everything is in memory", change: func(_ *testing.T, target *Target) {

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"packhouse/finding"
 	"packhouse/server/config"
 )
 
@@ -108,8 +109,8 @@ func TestProveFilesNamesADevice(t *testing.T) {
 
 // TestUnsafePathHasOneHint verifies that the remedy of an untrusted path is not part of its cause.
 func TestUnsafePathHasOneHint(t *testing.T) {
-	s := newSession(Target{ConfigPath: "myconfig.yml", Findings: []config.Problem{
-		{Code: config.CodeUnsafe, Severity: config.Error, What: "journal.json: it is a symbolic link", Remedy: "rm journal.json"},
+	s := newSession(Target{ConfigPath: "myconfig.yml", Findings: []finding.Finding{
+		{Code: config.CodeUnsafe, Severity: finding.Refused, What: "journal.json: it is a symbolic link", Remedy: "rm journal.json"},
 	}})
 	r := s.prove(t.Context(), proof{id: "configuration", prove: proveConfiguration})
 	if r.Finding.What != "journal.json: it is a symbolic link" || r.Finding.Remedy != "rm journal.json" {

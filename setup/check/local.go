@@ -8,6 +8,7 @@ import (
 
 	"github.com/dustin/go-humanize"
 
+	"packhouse/finding"
 	"packhouse/printable"
 	"packhouse/server/config"
 	"packhouse/spelling"
@@ -19,18 +20,18 @@ func proveConfiguration(_ context.Context, s *session) Result {
 	if s.ConfigPath == "" {
 		return notProven("no configuration is known")
 	}
-	var failures, warnings []config.Problem
+	var failures, warnings []finding.Finding
 	for _, p := range s.Findings {
 		switch p.Severity {
-		case config.Error:
+		case finding.Refused:
 			failures = append(failures, p)
-		case config.Warning:
+		case finding.Warning:
 			if p.Code == config.CodeUnsafe {
 				warnings = slices.Insert(warnings, 0, p) // the first warning determines the result's code
 			} else {
 				warnings = append(warnings, p)
 			}
-		case config.Notice:
+		case finding.Note:
 		}
 	}
 	switch {
@@ -48,7 +49,7 @@ func proveConfiguration(_ context.Context, s *session) Result {
 	return passed("valid")
 }
 
-func problemLines(problems []config.Problem) string {
+func problemLines(problems []finding.Finding) string {
 	lines := make([]string, len(problems))
 	for i, p := range problems {
 		lines[i] = p.String()

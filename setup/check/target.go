@@ -24,7 +24,7 @@ const InstanceHeader = "Packhouse-Instance"
 type Target struct {
 	ConfigPath string              // myconfig.yml
 	Config     *config.Config      // nil if it does not load; Findings contains the reason
-	Findings   []config.Problem    // of loading and verifying the configuration
+	Findings   []finding.Finding   // of loading and verifying the configuration
 	Files      []File              // files of the installation
 	Chain      []*x509.Certificate // chain in tls.crt, leaf first; empty without TLS
 	Roots      []*x509.Certificate // trusted by clients; empty: the system's roots

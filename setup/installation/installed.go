@@ -104,6 +104,6 @@ func (in *Installed) Refused() bool {
 	if in == nil || in.Config != nil {
 		return false
 	}
-	_, refused := errors.AsType[config.Problems](in.Problem)
+	_, refused := errors.AsType[config.Findings](in.Problem)
 	return refused
 }

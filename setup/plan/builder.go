@@ -133,7 +133,7 @@ func (b *builder) configMeaning(after []byte) string {
 // that the server would refuse.
 func (b *builder) verifyConfig(data []byte) error {
 	_, err := config.Load(config.Source{Path: b.path(installation.ConfigFile), Data: data})
-	var problems config.Problems
+	var problems config.Findings
 	if !errors.As(err, &problems) {
 		return err
 	}

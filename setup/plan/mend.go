@@ -3,11 +3,11 @@ package plan
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
 
+	"packhouse/finding"
 	"packhouse/server/config"
 )
 
@@ -35,21 +35,15 @@ func mend(path string, data []byte) (mended []byte, steps []string, ok bool) {
 }
 
 // problemsOf returns the problems for which the server refuses a configuration.
-func problemsOf(path string, data []byte) config.Problems {
+func problemsOf(path string, data []byte) config.Findings {
 	_, err := config.Load(config.Source{Path: path, Data: data})
-	if err == nil {
-		return nil
-	}
-	if problems, ok := errors.AsType[config.Problems](err); ok {
-		return problems
-	}
-	return config.Problems{{Code: config.CodeRead, Severity: config.Error, File: path, What: err.Error()}}
+	return config.FindingsOf(path, err)
 }
 
 // mendOne repairs one of the problems. It returns nil if it cannot repair any.
-func mendOne(path string, data []byte, problems config.Problems) (better []byte, step string) {
+func mendOne(path string, data []byte, problems config.Findings) (better []byte, step string) {
 	for _, p := range problems {
-		for _, try := range []func(config.Problem, *text) string{untab, rename, putOut} {
+		for _, try := range []func(finding.Finding, *text) string{untab, rename, putOut} {
 			t := newText(data)
 			if p.Line < 1 || p.Line > len(t.lines) {
 				continue
@@ -63,7 +57,7 @@ func mendOne(path string, data []byte, problems config.Problems) (better []byte,
 			}
 			left := problemsOf(path, t.bytes())
 			// A syntax error hides other problems, so a repair may reveal more.
-			same := func(o config.Problem) bool { return o.Code == p.Code && o.Line == p.Line }
+			same := func(o finding.Finding) bool { return o.Code == p.Code && o.Line == p.Line }
 			if len(left) < len(problems) || p.Code == config.CodeSyntax && !slices.ContainsFunc(left, same) {
 				return t.bytes(), fmt.Sprintf("line %d: %s", p.Line, said)
 			}
@@ -110,7 +104,7 @@ func (t *text) path(at int) string {
 }
 
 // untab replaces leading tabs with spaces.
-func untab(p config.Problem, t *text) string {
+func untab(p finding.Finding, t *text) string {
 	if p.Code != config.CodeSyntax && p.Code != config.CodeIndentation {
 		return ""
 	}
@@ -130,7 +124,7 @@ func untab(p config.Problem, t *text) string {
 }
 
 // rename corrects a misspelled key, if the right key belongs to the same section.
-func rename(p config.Problem, t *text) string {
+func rename(p finding.Finding, t *text) string {
 	at := p.Line - 1
 	wrong := t.key(at)
 	section, right := "", p.Meant
@@ -160,7 +154,7 @@ var guarded = []string{
 }
 
 // putOut comments out the entry on a line, with everything below it.
-func putOut(p config.Problem, t *text) string {
+func putOut(p finding.Finding, t *text) string {
 	at := p.Line - 1
 	name, path, indent := t.key(at), t.path(at), t.indent(at)
 	if name == "" || p.Code == config.CodeSyntax || p.Code == config.CodeIndentation {

@@ -3,7 +3,6 @@ package cli
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 
 	"packhouse/printable"
 	"packhouse/server/config"
@@ -34,12 +33,4 @@ func (a *App) PrintJSON(v any) error {
 	}
 	_, err := a.Stdout.Write(printable.JSON(text.Bytes()))
 	return err
-}
-
-// ConfigProblems converts a load error to problems.
-func ConfigProblems(path string, err error) []config.Problem {
-	if problems, ok := errors.AsType[config.Problems](err); ok {
-		return problems
-	}
-	return []config.Problem{{Code: config.CodeRead, Severity: config.Error, File: path, What: err.Error()}}
 }

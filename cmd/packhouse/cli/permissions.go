@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"packhouse/finding"
 	"packhouse/server/config"
 	"packhouse/setup/installation"
 	"packhouse/trust"
@@ -83,15 +84,15 @@ func HasManifest(dir string) bool {
 // UnsafeProblems returns the faults of unsafeConfig as problems of the configuration. If the
 // configuration belongs to an installation, users other than root get the faults of the
 // installation too, as from the commands that load it.
-func UnsafeProblems(path string) (problems []config.Problem) {
+func UnsafeProblems(path string) (problems []finding.Finding) {
 	faults := unsafeConfig(path)
 	if dir := filepath.Dir(path); len(faults) == 0 && filepath.Base(path) == installation.ConfigFile &&
 		HasManifest(dir) {
 		faults = installation.Untrusted(dir)
 	}
 	for _, fault := range faults {
-		problems = append(problems, config.Problem{
-			Code: config.CodeUnsafe, Severity: config.Error, File: path,
+		problems = append(problems, finding.Finding{
+			Code: config.CodeUnsafe, Severity: finding.Refused, Subject: finding.Subject{File: path},
 			What: "not trusted: " + fault.Error(), Remedy: fault.Fix,
 		})
 	}

@@ -11,7 +11,6 @@ import (
 
 	"packhouse/finding"
 	"packhouse/pattern"
-	"packhouse/server/config"
 	"packhouse/setup"
 	"packhouse/setup/check"
 	"packhouse/setup/installation"
@@ -111,20 +110,13 @@ func PasteableResult(a *App, r check.Result) check.Result {
 	return r
 }
 
-// PasteableFindings completes the commands in findings of setup.
+// PasteableFindings returns findings with the commands in their remedies completed.
 func PasteableFindings(a *App, findings []finding.Finding) []finding.Finding {
 	findings = slices.Clone(findings)
 	for i := range findings {
 		findings[i].Remedy = a.Pasteable(findings[i].Remedy)
 	}
 	return findings
-}
-
-// PasteableProblems completes the commands in the remedies of problems.
-func PasteableProblems(a *App, problems []config.Problem) {
-	for i := range problems {
-		problems[i].Remedy = a.Pasteable(problems[i].Remedy)
-	}
 }
 
 // Command returns a shell command that runs this program with args from any directory: with the

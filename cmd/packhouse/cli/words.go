@@ -62,7 +62,7 @@ func (a *App) Report(e *ExitError) int {
 	if e.err == nil {
 		return e.Code
 	}
-	if problems, ok := errors.AsType[config.Problems](e.err); ok {
+	if problems, ok := errors.AsType[config.Findings](e.err); ok {
 		for _, p := range problems {
 			a.Say("%s", p)
 		}
@@ -96,8 +96,8 @@ func (a *App) SayFindings(findings []finding.Finding) {
 }
 
 // FindingOf returns a finding in the form that check, status and config verify share.
-func FindingOf(code, what, remedy string) config.Problem {
-	return config.Problem{Code: code, Severity: config.Warning, What: what, Remedy: remedy}
+func FindingOf(code, what, remedy string) finding.Finding {
+	return finding.Finding{Code: code, Severity: finding.Warning, What: what, Remedy: remedy}
 }
 
 // HumanBytes formats a number of bytes for display. Negative numbers count as 0.

@@ -8,12 +8,12 @@ import (
 	"io/fs"
 	"log/slog"
 	"path/filepath"
-	"slices"
 
 	"github.com/spf13/cobra"
 
 	"packhouse/cmd/packhouse/cli"
 	"packhouse/cmd/packhouse/deployment"
+	"packhouse/finding"
 	"packhouse/server/config"
 	"packhouse/server/storage/drivers"
 	"packhouse/setup/installation"
@@ -49,19 +49,19 @@ with 4 if it finds an error. Warnings alone do not prevent a start; check and st
 			loaded, problems := verifyConfig(cmd.Context(), a, found.Path)
 			if asJSON {
 				report := verifyReport{
-					File: found.Path, Valid: loaded != nil && !hasErrors(problems),
-					Findings: append([]config.Problem{}, problems...),
+					File: found.Path, Valid: loaded != nil && !finding.AnyRefused(problems),
+					Findings: append(config.Findings{}, problems...),
 				}
-				cli.PasteableProblems(a, report.Findings)
+				report.Findings = cli.PasteableFindings(a, report.Findings)
 				if err := a.PrintJSON(report); err != nil {
 					return err
 				}
 			} else {
 				for _, p := range problems {
-					fmt.Fprintf(a.Stdout, "%s: %s\n", p.Severity, a.Pasteable(p.String()))
+					fmt.Fprintf(a.Stdout, "%s: %s\n", config.Label(p.Severity), a.Pasteable(p.String()))
 				}
 			}
-			if loaded == nil || hasErrors(problems) {
+			if loaded == nil || finding.AnyRefused(problems) {
 				return cli.Silent(cli.ExitFindings)
 			}
 			if !asJSON {
@@ -77,9 +77,9 @@ with 4 if it finds an error. Warnings alone do not prevent a start; check and st
 
 // verifyReport is the JSON of config verify.
 type verifyReport struct {
-	File     string           `json:"file"`
-	Valid    bool             `json:"valid"`
-	Findings []config.Problem `json:"findings"`
+	File     string          `json:"file"`
+	Valid    bool            `json:"valid"`
+	Findings config.Findings `json:"findings"`
 }
 
 func newConfigShow(a *cli.App) *cobra.Command {
@@ -142,13 +142,13 @@ func sayFound(a *cli.App, f config.Found, args []string) {
 // verifyConfig loads a configuration and verifies the files and addresses in it. The result is nil
 // if it does not load; problems contains the reason. Ports used by the configuration's own server
 // are not reported; a server with another configuration on the same store is.
-func verifyConfig(ctx context.Context, a *cli.App, path string) (*config.Loaded, []config.Problem) {
+func verifyConfig(ctx context.Context, a *cli.App, path string) (*config.Loaded, []finding.Finding) {
 	if problems := cli.UnsafeProblems(path); len(problems) > 0 {
 		return nil, problems
 	}
 	loaded, err := a.LoadConfig(path)
 	if err != nil {
-		return nil, cli.ConfigProblems(path, err)
+		return nil, config.FindingsOf(path, err)
 	}
 	problems := loaded.Notices
 	running := false
@@ -167,8 +167,9 @@ func verifyConfig(ctx context.Context, a *cli.App, path string) (*config.Loaded,
 			running = true
 			a.Say("a server runs on it (pid %d): its addresses are not tried", status.PID)
 		case loaded.Config.Storage.Driver == config.Filesystem:
-			problems = append(problems, config.Problem{
-				Code: config.CodeStorage, Severity: config.Error, File: path, Key: "storage.filesystem.rootdirectory",
+			problems = append(problems, finding.Finding{
+				Code: config.CodeStorage, Severity: finding.Refused,
+				Subject: finding.Subject{File: path, Key: "storage.filesystem.rootdirectory"},
 				What: fmt.Sprintf(
 					"storage.filesystem.rootdirectory belongs to a running server: pid %d, with the configuration %s",
 					status.PID, status.Config,
@@ -179,14 +180,14 @@ func verifyConfig(ctx context.Context, a *cli.App, path string) (*config.Loaded,
 	}
 	probes := config.Probes{
 		Running: running, MayRun: true, Users: deployment.ServersOf(path), Now: a.Now,
-		Bucket: func(ctx context.Context, c *config.Config) ([]config.Problem, error) { return tryBucket(ctx, a, c) },
+		Bucket: func(ctx context.Context, c *config.Config) ([]finding.Finding, error) { return tryBucket(ctx, a, c) },
 	}
 	return loaded, append(problems, loaded.Verify(ctx, probes)...)
 }
 
 // tryBucket opens and closes the store in a bucket, as serve does, and returns what serve would log
 // about its service.
-func tryBucket(ctx context.Context, a *cli.App, c *config.Config) ([]config.Problem, error) {
+func tryBucket(ctx context.Context, a *cli.App, c *config.Config) ([]finding.Finding, error) {
 	ctx, cancel := context.WithTimeout(ctx, deployment.BucketPatience)
 	defer cancel()
 	once := *c
@@ -196,9 +197,4 @@ func tryBucket(ctx context.Context, a *cli.App, c *config.Config) ([]config.Prob
 		return nil, err
 	}
 	return deployment.StoreFindings(store), store.Close()
-}
-
-// hasErrors reports whether a problem prevents the server from starting.
-func hasErrors(problems []config.Problem) bool {
-	return slices.ContainsFunc(problems, func(p config.Problem) bool { return p.Severity == config.Error })
 }

@@ -53,16 +53,16 @@ func judgeBucket(bucket config.S3Storage, trials []finding.Trial) check.BucketPr
 
 // StoreFindings returns what the service of a bucket lacks: a warning for what limits the store to one
 // process, else a notice.
-func StoreFindings(store any) (lacking []config.Problem) {
+func StoreFindings(store any) (lacking []finding.Finding) {
 	s, ok := store.(interface{ Traits() s3.Traits })
 	if !ok {
 		return nil
 	}
 	traits := s.Traits()
 	for _, what := range traits.Weaknesses() {
-		p := config.Problem{Severity: config.Notice, What: what}
+		p := finding.Finding{Severity: finding.Note, What: what}
 		if !traits.Collectable() {
-			p.Severity, p.Remedy = config.Warning, s3.WeakRemedy
+			p.Severity, p.Remedy = finding.Warning, s3.WeakRemedy
 		}
 		lacking = append(lacking, p)
 	}

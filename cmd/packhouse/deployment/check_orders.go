@@ -11,7 +11,6 @@ import (
 	"packhouse/cmd/packhouse/cli"
 	"packhouse/finding"
 	"packhouse/server/acme"
-	"packhouse/server/config"
 	"packhouse/setup/check"
 )
 
@@ -92,11 +91,11 @@ func believe(a *cli.App, t *check.Target) {
 		}
 		top := t.Chain[len(t.Chain)-1]
 		t.Roots = []*x509.Certificate{top}
-		t.Findings = append(t.Findings, config.Problem{
-			Code: certgen.CodeUntrusted, Severity: config.Warning,
-			File: t.ConfigPath, Key: "http.tls.letsencrypt.directoryurl",
-			What:   fmt.Sprintf("this machine does not trust who signs for that directory: %s", top.Issuer),
-			Remedy: "clients need its root certificate; clients do not have that of a staging directory",
+		t.Findings = append(t.Findings, finding.Finding{
+			Code: certgen.CodeUntrusted, Severity: finding.Warning,
+			Subject: finding.Subject{File: t.ConfigPath, Key: "http.tls.letsencrypt.directoryurl"},
+			What:    fmt.Sprintf("this machine does not trust who signs for that directory: %s", top.Issuer),
+			Remedy:  "clients need its root certificate; clients do not have that of a staging directory",
 		})
 		return
 	}

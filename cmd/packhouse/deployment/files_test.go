@@ -91,19 +91,19 @@ func TestLackingIn(t *testing.T) {
 	whole := s3.Traits{Create: true, Replace: true, ConditionalDrop: true, ReadAfterWrite: true, ListedAfterWrite: true, Copy: true}
 	for name, c := range map[string]struct {
 		spoil    func(*s3.Traits)
-		severity config.Severity
+		severity finding.Severity
 		remedy   string
 	}{
 		"whole":              {func(*s3.Traits) {}, "", ""},
-		"no copies":          {func(t *s3.Traits) { t.Copy = false }, config.Notice, ""},
-		"weak If-None-Match": {func(t *s3.Traits) { t.Create = false }, config.Warning, s3.WeakRemedy},
-		"weak If-Match":      {func(t *s3.Traits) { t.Replace = false }, config.Warning, s3.WeakRemedy},
+		"no copies":          {func(t *s3.Traits) { t.Copy = false }, finding.Note, ""},
+		"weak If-None-Match": {func(t *s3.Traits) { t.Create = false }, finding.Warning, s3.WeakRemedy},
+		"weak If-Match":      {func(t *s3.Traits) { t.Replace = false }, finding.Warning, s3.WeakRemedy},
 	} {
 		traits := whole
 		c.spoil(&traits)
-		var want []config.Problem
+		var want []finding.Finding
 		for _, what := range traits.Weaknesses() {
-			want = append(want, config.Problem{Severity: c.severity, What: what, Remedy: c.remedy})
+			want = append(want, finding.Finding{Severity: c.severity, What: what, Remedy: c.remedy})
 		}
 		if got := StoreFindings(serviceOf(traits)); !reflect.DeepEqual(got, want) || (len(got) > 0) != (c.severity != "") {
 			t.Errorf("%s: %+v, want %+v", name, got, want)

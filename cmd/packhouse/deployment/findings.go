@@ -5,8 +5,8 @@ import (
 	"strings"
 
 	"packhouse/cmd/packhouse/cli"
+	"packhouse/finding"
 	"packhouse/server/admin"
-	"packhouse/server/config"
 )
 
 // Codes of findings, besides those of configuration problems. They are stable.
@@ -28,13 +28,13 @@ const RemedyNoAnswer = "find the process that listens there (ss -xlp names it), 
 
 // serverFindings returns what a running server reports about itself and needs attention, except
 // /health.
-func serverFindings(s *admin.Status) []config.Problem {
+func serverFindings(s *admin.Status) []finding.Finding {
 	return append(FaultFindings(s), ReloadFindings(s)...)
 }
 
 // FaultFindings returns the faults that a running server reports, one for each line.
-func FaultFindings(s *admin.Status) []config.Problem {
-	var found []config.Problem
+func FaultFindings(s *admin.Status) []finding.Finding {
+	var found []finding.Finding
 	for _, fault := range s.Faults {
 		for line := range strings.Lines(fault) {
 			found = append(found, cli.FindingOf(FindingFault, strings.TrimSpace(line), ""))
@@ -44,8 +44,8 @@ func FaultFindings(s *admin.Status) []config.Problem {
 }
 
 // ReloadFindings compares the configuration on disk with what a running server has loaded.
-func ReloadFindings(s *admin.Status) []config.Problem {
-	var found []config.Problem
+func ReloadFindings(s *admin.Status) []finding.Finding {
+	var found []finding.Finding
 	loaded := s.StartedAt
 	if last := s.Reload; last != nil {
 		loaded = last.At

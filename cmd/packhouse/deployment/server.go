@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	"packhouse/cmd/packhouse/cli"
+	"packhouse/finding"
 	"packhouse/server"
 	"packhouse/server/admin"
 	"packhouse/server/config"
@@ -37,7 +38,7 @@ func NewServer(
 		ConfigPath:   path,
 		ConfigReason: found.Reason,
 		ConfigUnused: found.Unused,
-		Notices:      func() []config.Problem { return l.notices },
+		Notices:      func() []finding.Finding { return l.notices },
 		Version:      a.Version,
 		LogTo:        w,
 		Load: func(ctx context.Context) (*config.Config, error) {
@@ -65,7 +66,7 @@ func collectEarly(a *cli.App) {
 type loader struct {
 	*cli.App
 	path    string
-	notices []config.Problem // of the last load
+	notices []finding.Finding // of the last load
 }
 
 func (l *loader) load(ctx context.Context, probes config.Probes) (*config.Config, error) {
@@ -74,10 +75,10 @@ func (l *loader) load(ctx context.Context, probes config.Probes) (*config.Config
 		return nil, err
 	}
 	problems := loaded.Verify(ctx, probes)
-	isError := func(p config.Problem) bool { return p.Severity == config.Error }
-	wrong := slices.DeleteFunc(slices.Clone(problems), func(p config.Problem) bool { return !isError(p) })
+	isError := func(p finding.Finding) bool { return p.Severity == finding.Refused }
+	wrong := slices.DeleteFunc(slices.Clone(problems), func(p finding.Finding) bool { return !isError(p) })
 	if len(wrong) > 0 {
-		return nil, config.Problems(wrong)
+		return nil, config.Findings(wrong)
 	}
 	l.notices = slices.Concat(loaded.Notices, problems)
 	return &loaded.Config, nil

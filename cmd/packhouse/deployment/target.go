@@ -19,6 +19,7 @@ import (
 
 	"packhouse/certgen"
 	"packhouse/cmd/packhouse/cli"
+	"packhouse/finding"
 	"packhouse/server/acme"
 	"packhouse/server/admin"
 	"packhouse/server/config"
@@ -48,7 +49,7 @@ type Subject struct {
 // Verified is a loaded configuration with the problems that verification found.
 type Verified struct {
 	loaded   *config.Loaded
-	Problems []config.Problem
+	Problems []finding.Finding
 }
 
 // VerifyLoaded verifies a loaded configuration. If running is true, the ports are in use by its own
@@ -74,7 +75,7 @@ func collectTarget(ctx context.Context, a *cli.App, s Subject) check.Target {
 	if v == nil {
 		loaded, err := a.LoadConfig(s.Config)
 		if err != nil {
-			t.Findings = cli.ConfigProblems(s.Config, err)
+			t.Findings = config.FindingsOf(s.Config, err)
 			return t
 		}
 		v = &Verified{loaded: loaded}
@@ -143,8 +144,8 @@ func lookAtServer(ctx context.Context, t *check.Target, started *Running) seen {
 			)
 		}
 		if errors.Is(err, admin.ErrUntrusted) {
-			t.Findings = append(t.Findings, config.Problem{
-				Code: check.CodeSocket, Severity: config.Warning, What: err.Error(), Remedy: UntrustedRemedy(err),
+			t.Findings = append(t.Findings, finding.Finding{
+				Code: check.CodeSocket, Severity: finding.Warning, What: err.Error(), Remedy: UntrustedRemedy(err),
 			})
 		}
 		return seen{runs: errors.Is(err, fs.ErrPermission)} // it is running, but this user may not connect to it

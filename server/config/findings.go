@@ -2,22 +2,15 @@ package config
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
+
+	"packhouse/finding"
 )
 
-// Severity is the severity of a [Problem].
-type Severity string
-
-// Severities.
-const (
-	Error   Severity = "error"   // the server does not start
-	Warning Severity = "warning" // the server starts, but the setting needs attention
-	Notice  Severity = "notice"  // the server starts; the notice explains the setting
-)
-
-// Codes of problems. They are stable: scripts and the troubleshooting page refer to them.
+// Codes of findings. They are stable: scripts and the troubleshooting page refer to them.
 const (
 	CodeRead        = "config-read"        // the file, or one named by a variable, cannot be read
 	CodeSyntax      = "config-syntax"      // not YAML
@@ -60,64 +53,49 @@ const (
 	CodePlainCredentials = "config-plain-credentials" // credentials of the server itself, sent unprotected
 )
 
-// Problem is one finding about a configuration: location, cause and remedy. It never contains the
-// value of a secret.
-type Problem struct {
-	Code     string   `json:"code"`
-	Severity Severity `json:"severity"`
-	File     string   `json:"file,omitempty"`
-	Line     int      `json:"line,omitempty"`   // 1-based; 0: the whole file
-	Column   int      `json:"column,omitempty"` // 1-based
-	Key      string   `json:"key,omitempty"`    // path of the key: "http.tls.certificate"
-	Variable string   `json:"variable,omitempty"`
-	What     string   `json:"what"`
-	Remedy   string   `json:"remedy,omitempty"`
-	Meant    string   `json:"-"` // path of the key that an unknown one probably means; empty: none is similar
+// Findings are findings about a configuration. As the error of [Load], they are everything that
+// prevents the server from starting, in file order, then the variables.
+type Findings []finding.Finding //nolint:errname // a list of findings first, and an error where it is returned as one
+
+// FindingsOf returns the findings of an error of [Load] for the file path. They are nil if err is nil.
+func FindingsOf(path string, err error) Findings {
+	if err == nil {
+		return nil
+	}
+	if findings, ok := errors.AsType[Findings](err); ok {
+		return findings
+	}
+	return Findings{{
+		Code: CodeRead, Severity: finding.Refused, What: err.Error(), Subject: finding.Subject{File: path},
+	}}
 }
 
-// String returns one line: location, cause, and after a semicolon the remedy.
-func (p Problem) String() string {
-	var b strings.Builder
-	if where := p.Where(); where != "" {
-		b.WriteString(where)
-		b.WriteString(": ")
-	}
-	b.WriteString(p.What)
-	if p.Remedy != "" {
-		b.WriteString("; ")
-		b.WriteString(p.Remedy)
-	}
-	return b.String()
-}
-
-// Where returns the location of the problem: the variable, or file:line:column as far as known.
-func (p Problem) Where() string {
-	switch {
-	case p.Variable != "":
-		return p.Variable
-	case p.Line > 0 && p.Column > 0:
-		return fmt.Sprintf("%s:%d:%d", p.File, p.Line, p.Column)
-	case p.Line > 0:
-		return fmt.Sprintf("%s:%d", p.File, p.Line)
-	}
-	return p.File
-}
-
-// Problems is the error type of [Load]: everything that prevents the server from starting, in file
-// order, then the variables.
-type Problems []Problem //nolint:errname // a list of findings first, and an error where it is returned as one
-
-// Error returns all problems, one per line.
-func (ps Problems) Error() string {
-	lines := make([]string, len(ps))
-	for i, p := range ps {
-		lines[i] = p.String()
+// Error returns all findings, one per line.
+func (fs Findings) Error() string {
+	lines := make([]string, len(fs))
+	for i, f := range fs {
+		lines[i] = f.String()
 	}
 	return strings.Join(lines, "\n")
 }
 
-func (ps Problems) sort() {
-	slices.SortStableFunc(ps, func(a, b Problem) int {
+// MarshalJSON encodes the findings as check, status and config verify print them.
+func (fs Findings) MarshalJSON() ([]byte, error) {
+	return finding.MarshalList(fs, func(j *finding.JSON) {
+		j.Severity = finding.Severity(Label(j.Severity))
+	})
+}
+
+// Label returns the word for a severity in messages about a configuration.
+func Label(severity finding.Severity) string {
+	if severity == finding.Note {
+		return "notice"
+	}
+	return string(severity)
+}
+
+func (fs Findings) sort() {
+	slices.SortStableFunc(fs, func(a, b finding.Finding) int {
 		return cmp.Or(
 			cmp.Compare(a.Variable, b.Variable), // "" first: the file
 			cmp.Compare(a.Line, b.Line),
