@@ -79,7 +79,7 @@ var mayImport = map[string][]string{
 	"server/auth":         {"finding", "printable", "server/auth/htpasswd", "server/config", "server/problem", "server/reference", "server/route", "trust"},
 	"server/registry":     {"server/auth", "server/manifest", "server/problem", "server/reference", "server/route", "server/storage", "server/transfer"},
 	"server/notification": {"server/config", "server/storage", "trust"},
-	"server/packview":     {"packs", "server/auth", "server/manifest", "server/problem", "server/reference", "server/route", "server/storage", "server/transfer"},
+	"server/packview":     {"finding", "packs", "server/auth", "server/manifest", "server/problem", "server/reference", "server/route", "server/storage", "server/transfer"},
 	"server/transfer":     {"server/problem", "server/reference", "server/storage"},
 	// Problems are the HTTP side's words for what the store says.
 	"server/problem":    {"server/manifest", "server/reference", "server/storage"},
@@ -114,7 +114,7 @@ var mayImport = map[string][]string{
 	"server/auth/htpasswd": {"finding"},
 	"certgen":              {"finding"},
 	"packs":                {"finding", "printable", "trust"},
-	"packs/lint":           {"packs/...", "printable", "spelling"},
+	"packs/lint":           {"finding", "packs/...", "printable", "spelling"},
 	"pattern":              {},
 	"printable":            {},
 	"spelling":             {},

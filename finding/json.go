@@ -2,6 +2,7 @@ package finding
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 )
 
@@ -36,18 +37,32 @@ type JSON struct {
 	Remedy   string   `json:"remedy,omitempty"`
 }
 
-// MarshalList encodes findings about files. adapt changes the words of a format.
-func MarshalList(findings []Finding, adapt func(*JSON)) ([]byte, error) {
-	if findings == nil {
-		return []byte("null"), nil
+// JSON returns f in the format of findings about files.
+func (f Finding) JSON() JSON {
+	return JSON{
+		Code: f.Code, Severity: f.Severity, File: f.File, Line: f.Line, Column: f.Column, Key: f.Key,
+		Variable: f.Variable, What: f.What, Remedy: f.Remedy,
 	}
-	list := make([]JSON, len(findings))
+}
+
+// Finding returns the finding of j.
+func (j JSON) Finding() Finding {
+	return Finding{
+		Code: j.Code, Severity: j.Severity, What: j.What, Remedy: j.Remedy,
+		Subject: Subject{
+			File: cmp.Or(j.File, j.Path), Line: j.Line, Column: j.Column, Key: j.Key, Variable: j.Variable,
+		},
+	}
+}
+
+// MarshalList encodes findings, each in the format that as returns.
+func MarshalList(findings []Finding, as func(Finding) JSON) ([]byte, error) {
+	var list []JSON
+	if findings != nil {
+		list = make([]JSON, len(findings))
+	}
 	for i, f := range findings {
-		list[i] = JSON{
-			Code: f.Code, Severity: f.Severity, File: f.File, Line: f.Line, Column: f.Column, Key: f.Key,
-			Variable: f.Variable, What: f.What, Remedy: f.Remedy,
-		}
-		adapt(&list[i])
+		list[i] = as(f)
 	}
 	var b bytes.Buffer
 	encoder := json.NewEncoder(&b)

@@ -18,7 +18,11 @@ func TestJSONOfSetup(t *testing.T) {
 // TestMarshalList: the encoder around it decides about escapes, as for a struct.
 func TestMarshalList(t *testing.T) {
 	f := Finding{Code: "c", Severity: Note, What: "a <b>", Subject: Subject{File: "x", Line: 2}}
-	got, err := MarshalList([]Finding{f}, func(j *JSON) { j.File, j.Path = "", j.File })
+	got, err := MarshalList([]Finding{f}, func(f Finding) JSON {
+		j := f.JSON()
+		j.File, j.Path = "", j.File
+		return j
+	})
 	const want = `[{"code":"c","severity":"note","path":"x","line":2,"what":"a <b>"}]` + "\n"
 	if err != nil || string(got) != want {
 		t.Errorf("got %s, %v, want %s", got, err, want)

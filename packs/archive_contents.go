@@ -3,6 +3,8 @@ package packs
 import (
 	"bytes"
 	"strings"
+
+	"packhouse/finding"
 )
 
 // contents assembles the contents from what was read.
@@ -16,10 +18,8 @@ func (a *archiveReader) contents() *Contents {
 		inside, ok := below(f.Path, root)
 		if !ok {
 			if outside++; outside == 1 {
-				r.report(Problem{
-					Code: CodeArchiveOutside, Severity: Warning, Path: f.Path, Remedy: "leave it out",
-					What: "lies outside of the pack's folder " + quote(root) + " and is not part of it",
-				})
+				r.report(About(finding.Warning, CodeArchiveOutside, f.Path,
+					"lies outside of the pack's folder "+quote(root)+" and is not part of it", "leave it out"))
 			}
 			continue
 		}

@@ -28,7 +28,7 @@ func newGzipMembers(r *countingReader) (*gzipMembers, error) {
 	return &gzipMembers{counted: r, packed: packed, member: member}, nil
 }
 
-// Read implements io.Reader. It returns a Problem if data follows that is not a gzip member.
+// Read implements io.Reader. It returns an *Invalid if data follows that is not a gzip member.
 func (g *gzipMembers) Read(p []byte) (int, error) {
 	for g.end == nil {
 		n, err := g.member.Read(p)

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"packhouse/finding"
 )
 
 // TestArchiveWithTrailingData verifies that nothing but padding follows the end of an archive:
@@ -28,8 +30,8 @@ func TestArchiveWithTrailingData(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := ReadArchive(t.Context(), bytes.NewReader(content), Limits{}, nil)
-			var p Problem
-			if !errors.As(err, &p) || p.Code != CodeArchiveTrail || p.Severity != Error {
+			var p *Invalid
+			if !errors.As(err, &p) || p.Code != CodeArchiveTrail || p.Severity != finding.Refused {
 				t.Fatalf("error is %v, want %s", err, CodeArchiveTrail)
 			}
 			if !strings.Contains(p.What, "at byte ") || !strings.Contains(p.Remedy, "tar -czf") {

@@ -13,6 +13,8 @@ import (
 	"path"
 	"slices"
 	"strings"
+
+	"packhouse/finding"
 )
 
 // Stop is returned by the visit function to end ReadArchive early. The contents are then
@@ -33,7 +35,7 @@ type Contents struct {
 // path in the archive (Root is not known yet), no digest (its content is not read yet) and its
 // content, which visit need not read.
 //
-// An error that is a Problem means that the archive is refused: it cannot be read, contains paths
+// An error that is an *Invalid means that the archive is refused: it cannot be read, contains paths
 // outside of its folder, links, devices or duplicate files, or exceeds the limits. Faults of the
 // pack itself are not errors: Lint reports them.
 func ReadArchive(ctx context.Context, r io.Reader, limits Limits, visit func(File, io.Reader) error) (*Contents, error) {
@@ -85,9 +87,9 @@ func (c *countingReader) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// refusal returns a Problem of severity Error.
+// refusal returns an *Invalid.
 func refusal(code, name, remedy, format string, args ...any) error {
-	return Problem{Code: code, Severity: Error, Path: name, What: fmt.Sprintf(format, args...), Remedy: remedy}
+	return &Invalid{About(finding.Refused, code, name, fmt.Sprintf(format, args...), remedy)}
 }
 
 const makeArchive = "make it with: packhouse pack push, or tar -czf NAME-VERSION.tar.gz NAME-VERSION"
@@ -120,7 +122,7 @@ func (a *archiveReader) all() error {
 
 // damaged converts a read error to a refusal, unless it came from the source.
 func (a *archiveReader) damaged(err error) error {
-	var problem Problem
+	var problem *Invalid
 	switch {
 	case errors.As(err, &problem):
 		return problem

@@ -16,6 +16,8 @@ import (
 	"testing"
 	"testing/fstest"
 	"time"
+
+	"packhouse/finding"
 )
 
 // TestArchiveIsTheSameEverywhere archives the same files as they come out of different checkouts.
@@ -98,7 +100,7 @@ func TestArchiveRefusesLinks(t *testing.T) {
 		t.Errorf("archive: %v", err)
 	}
 	pack, err := OpenDir(dir)
-	if err != nil || !slices.ContainsFunc(pack.Lint(), func(p Problem) bool { return p.Code == CodeLink && p.Path == "hosts" }) {
+	if err != nil || !slices.ContainsFunc(pack.Lint(), func(p finding.Finding) bool { return p.Code == CodeLink && p.File == "hosts" }) {
 		t.Errorf("lint: %v, %v", pack.Lint(), err)
 	}
 }
@@ -138,7 +140,7 @@ func TestReadArchiveFindsThePack(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			contents, err := ReadArchive(t.Context(), bytes.NewReader(archiveOf(t, tc.entries...)), Limits{}, nil)
-			if p, ok := errors.AsType[Problem](err); ok {
+			if p, ok := errors.AsType[*Invalid](err); ok {
 				if !slices.Contains(tc.codes, p.Code) {
 					t.Errorf("refused: %v", p)
 				}
@@ -159,7 +161,7 @@ func TestReadArchiveFindsThePack(t *testing.T) {
 			}
 			lint := fmt.Sprint(contents.Lint())
 			for _, code := range tc.codes {
-				if !slices.ContainsFunc(contents.Lint(), func(p Problem) bool { return p.Code == code }) {
+				if !slices.ContainsFunc(contents.Lint(), func(p finding.Finding) bool { return p.Code == code }) {
 					t.Errorf("%s is not told: %s", code, lint)
 				}
 			}
@@ -211,8 +213,8 @@ func TestReadArchiveRefuses(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			for _, visit := range []func(File, io.Reader) error{nil, func(_ File, r io.Reader) error { _, err := io.Copy(io.Discard, r); return err }} {
 				_, err := ReadArchive(t.Context(), bytes.NewReader(tc.content), limits, visit)
-				var p Problem
-				if !errors.As(err, &p) || p.Code != tc.want || p.Severity != Error {
+				var p *Invalid
+				if !errors.As(err, &p) || p.Code != tc.want || p.Severity != finding.Refused {
 					t.Errorf("error is %v (%s), want %s", err, p.Code, tc.want)
 				}
 				if strings.ContainsFunc(fmt.Sprint(err), func(r rune) bool { return r < ' ' || r == 0x202e }) {

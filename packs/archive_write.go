@@ -13,6 +13,7 @@ import (
 	"path"
 	"time"
 
+	"packhouse/finding"
 	"packhouse/trust"
 )
 
@@ -108,9 +109,9 @@ func (a *archiver) write() error {
 	if err := a.folder("."); err != nil {
 		return err
 	}
-	var refused []Problem
-	err := walk(a.fsys, Limits{}.withDefaults(), func(p Problem) {
-		if p.Severity == Error {
+	var refused []finding.Finding
+	err := walk(a.fsys, Limits{}.withDefaults(), func(p finding.Finding) {
+		if p.Severity == finding.Refused {
 			refused = append(refused, p)
 		}
 	}, a.file)

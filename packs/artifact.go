@@ -53,7 +53,7 @@ const (
 	maxMessage      = 1000
 )
 
-// ParseArtifact parses the manifest of a pack. The error is a Problem that explains why Palette
+// ParseArtifact parses the manifest of a pack. The error is an *Invalid that explains why Palette
 // would not recognize a pack.
 func ParseArtifact(manifest []byte) (*Artifact, error) {
 	if len(manifest) > maxPackManifest {
@@ -97,10 +97,8 @@ func ParseArtifact(manifest []byte) (*Artifact, error) {
 }
 
 func notAPack(format string, args ...any) error {
-	return Problem{
-		Code: CodeArtifact, Severity: Error, What: fmt.Sprintf("not a pack: "+format, args...),
-		Remedy: "push it with packhouse pack push, or with oras as docs/palette.md shows",
-	}
+	return refusal(CodeArtifact, "", "push it with packhouse pack push, or with oras as docs/palette.md shows",
+		"not a pack: "+format, args...)
 }
 
 // Spec describes the manifest of a pack. Its fields determine every byte of the manifest.

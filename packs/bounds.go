@@ -7,6 +7,8 @@ import (
 	"io/fs"
 	"slices"
 	"strings"
+
+	"packhouse/finding"
 )
 
 // An archive of a few kilobytes can contain millions of values, names or findings, so these limits
@@ -125,36 +127,36 @@ func ReadText(fsys fs.FS, name string) ([]byte, error) {
 // findings collects problems: the first maxFindings of each severity, then one that reports that
 // there are more.
 type findings struct {
-	list  []Problem
-	count map[Severity]int
+	list  []finding.Finding
+	count map[finding.Severity]int
 }
 
 // full reports whether further problems of a severity are dropped, so that their texts need not be
 // formatted.
-func (f *findings) full(severity Severity) bool { return f.count[severity] > maxFindings }
+func (f *findings) full(severity finding.Severity) bool { return f.count[severity] > maxFindings }
 
 // add adds a problem with its texts shortened.
-func (f *findings) add(p Problem) {
+func (f *findings) add(p finding.Finding) {
 	if f.count == nil {
-		f.count = map[Severity]int{}
+		f.count = map[finding.Severity]int{}
 	}
 	f.count[p.Severity]++
 	switch n := f.count[p.Severity]; {
 	case p.Code == CodeMoreFindings || n == maxFindings+1:
 		f.count[p.Severity] = maxFindings + 1
-		f.list = append(f.list, Problem{
+		f.list = append(f.list, finding.Finding{
 			Code: CodeMoreFindings, Severity: p.Severity, What: "there are more than 100 findings of this severity; the others are not listed",
 			Remedy: "correct these first",
 		})
 	case n <= maxFindings:
-		p.Path, p.What, p.Remedy = clip(p.Path, maxSentence), clip(p.What, maxSentence), clip(p.Remedy, maxSentence)
+		p.File, p.What, p.Remedy = clip(p.File, maxSentence), clip(p.What, maxSentence), clip(p.Remedy, maxSentence)
 		f.list = append(f.list, p)
 	}
 }
 
 // Bounded returns the first problems of each severity. If there are more of a severity, a final
 // problem reports that.
-func Bounded(problems []Problem) []Problem {
+func Bounded(problems []finding.Finding) []finding.Finding {
 	var f findings
 	for _, p := range problems {
 		if !f.full(p.Severity) && p.Code != CodeMoreFindings {
@@ -166,13 +168,13 @@ func Bounded(problems []Problem) []Problem {
 			f.add(p)
 		}
 	}
-	isMore := func(p Problem) int {
+	isMore := func(p finding.Finding) int {
 		if p.Code == CodeMoreFindings {
 			return 1
 		}
 		return 0
 	}
-	slices.SortStableFunc(f.list, func(a, b Problem) int { return cmp.Compare(isMore(a), isMore(b)) })
+	slices.SortStableFunc(f.list, func(a, b finding.Finding) int { return cmp.Compare(isMore(a), isMore(b)) })
 	return f.list
 }
 

@@ -12,6 +12,8 @@ import (
 	"strings"
 	"testing"
 	"testing/fstest"
+
+	"packhouse/finding"
 )
 
 // TestMetadataBounds: what a pack.json may hold is counted before it is built, and findings are bounded in number and length.
@@ -34,9 +36,9 @@ func TestMetadataBounds(t *testing.T) {
 		_, problems := ParseMetadata([]byte(tc.text))
 		found := false
 		for _, p := range problems {
-			found = found || p.Code == tc.code && p.Severity == Error
-			if len(p.What)+len(p.Remedy)+len(p.Path) > 3*(maxSentence+4) {
-				t.Errorf("%s: a finding of %d bytes", name, len(p.What)+len(p.Remedy)+len(p.Path))
+			found = found || p.Code == tc.code && p.Severity == finding.Refused
+			if len(p.What)+len(p.Remedy)+len(p.File) > 3*(maxSentence+4) {
+				t.Errorf("%s: a finding of %d bytes", name, len(p.What)+len(p.Remedy)+len(p.File))
 			}
 		}
 		if !found || len(problems) > 2*(maxFindings+1) {
@@ -67,7 +69,7 @@ func TestLintBounds(t *testing.T) {
 		t.Fatal(err)
 	}
 	problems := pack.Lint()
-	if len(problems) > 2*(maxFindings+1) || problems[len(problems)-1].Code != CodeMoreFindings || !HasErrors(problems) {
+	if len(problems) > 2*(maxFindings+1) || problems[len(problems)-1].Code != CodeMoreFindings || !finding.AnyRefused(problems) {
 		t.Errorf("%d findings, the last is %+v", len(problems), problems[len(problems)-1])
 	}
 }
@@ -109,7 +111,7 @@ func TestArchiveBounds(t *testing.T) {
 		"folders":    many(1500, func(i int) string { return fmt.Sprint(i, "/", strings.Repeat("a/", 20), "x") }),
 	} {
 		_, err := ReadArchive(t.Context(), bytes.NewReader(archiveOf(t, entries...)), Limits{}, nil)
-		if problem, ok := errors.AsType[Problem](err); !ok || problem.Code != CodeArchiveBomb {
+		if problem, ok := errors.AsType[*Invalid](err); !ok || problem.Code != CodeArchiveBomb {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -121,7 +123,7 @@ func TestArchiveBounds(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err = ReadArchive(t.Context(), &b, Limits{}, nil)
-	if problem, ok := errors.AsType[Problem](err); !ok || problem.Code != CodeArchiveBomb {
+	if problem, ok := errors.AsType[*Invalid](err); !ok || problem.Code != CodeArchiveBomb {
 		t.Errorf("a large header: %v", err)
 	}
 }

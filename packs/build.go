@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 
+	"packhouse/finding"
 	"packhouse/pattern"
 	"packhouse/trust"
 )
@@ -62,7 +63,7 @@ func (o BuildOptions) Validate() error {
 	}
 	_, problems := ParseMetadata(text)
 	for _, p := range problems {
-		if p.Severity == Error || p.Code == CodeCloudType {
+		if p.Severity == finding.Refused || p.Code == CodeCloudType {
 			return fail(p.Code, p.What, p.Remedy)
 		}
 	}
@@ -164,9 +165,9 @@ func (b *builder) collectManifests(ctx context.Context) error {
 		return fmt.Errorf("read manifests: %w", err)
 	}
 	defer root.Close() //nolint:errcheck // read only
-	var refused []Problem
-	err = walk(root.FS(), Limits{}.withDefaults(), func(p Problem) {
-		if p.Severity == Error {
+	var refused []finding.Finding
+	err = walk(root.FS(), Limits{}.withDefaults(), func(p finding.Finding) {
+		if p.Severity == finding.Refused {
 			refused = append(refused, p)
 		}
 	}, func(f File) error {
@@ -279,7 +280,7 @@ func (b *builder) write(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if problems := pack.Lint(); HasErrors(problems) {
+	if problems := pack.Lint(); finding.AnyRefused(problems) {
 		return "", &Refused{problems}
 	}
 	return staging.publish(folder)

@@ -16,6 +16,8 @@ import (
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"oras.land/oras-go/v2/registry/remote/auth"
+
+	"packhouse/finding"
 )
 
 var update = flag.Bool("update", false, "write the golden files")
@@ -357,7 +359,7 @@ func TestBuildValidates(t *testing.T) {
 		Name: "a", Dir: t.TempDir(), Namespace: "A_b", Charts: []Chart{{File: "web.tgz", Content: webChart(t, "1.0.0")}},
 	})
 	refused, ok := err.(*Refused) //nolint:errorlint // returned bare
-	if !ok || !slices.ContainsFunc(refused.Problems, func(p Problem) bool { return p.Code == CodeNamespace }) {
+	if !ok || !slices.ContainsFunc(refused.Problems, func(p finding.Finding) bool { return p.Code == CodeNamespace }) {
 		t.Errorf("namespace: %v", err)
 	}
 }

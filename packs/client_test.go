@@ -16,6 +16,8 @@ import (
 	"testing"
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"packhouse/finding"
 )
 
 func failureOf(t *testing.T, err error) *Failure {
@@ -258,7 +260,7 @@ func TestPullRefusesWhatIsNoPack(t *testing.T) {
 	put("index", func(m *ocispec.Manifest) { m.MediaType = ocispec.MediaTypeImageIndex })
 	for tag, want := range map[string]string{"two": "2 layers", "none": "no layer", "untitled": "no title", "path": "titled", "index": "index"} {
 		_, err := c.Inspect(t.Context(), Reference{Name: "hello", Tag: tag})
-		var p Problem
+		var p *Invalid
 		if !errors.As(err, &p) || p.Code != CodeArtifact || !strings.Contains(p.What, want) {
 			t.Errorf("%s: %v", tag, err)
 		}
@@ -296,7 +298,7 @@ func TestPullOfBadArchiveLeavesNothing(t *testing.T) {
 	d.manifests[pushed.Repository][digest] = []byte(text)
 	dir := t.TempDir()
 	_, err := c.Pull(t.Context(), Reference{Name: "hello", Digest: digest}, dir, nil)
-	var p Problem
+	var p *Invalid
 	if !errors.As(err, &p) || p.Code != CodeArchiveSlip {
 		t.Errorf("pulled: %v", err)
 	}
@@ -327,8 +329,8 @@ func TestPushRefusesBadPacks(t *testing.T) {
 	d := newDouble(t)
 	dir := copyPack(t, "hello-1.2.3")
 	write(t, filepath.Join(dir, MetadataFile), `{"name": "hello",}`)
-	var told []Problem
-	_, err := d.client(nil).Push(t.Context(), PushOptions{Dir: dir, Lint: func(p []Problem) { told = p }})
+	var told []finding.Finding
+	_, err := d.client(nil).Push(t.Context(), PushOptions{Dir: dir, Lint: func(p []finding.Finding) { told = p }})
 	var refused *Refused
 	if !errors.As(err, &refused) || len(told) == 0 || told[0].Code != CodeJSONComma {
 		t.Errorf("push: %v, told %v", err, told)
@@ -437,7 +439,7 @@ func FuzzParseArtifact(f *testing.F) {
 	f.Fuzz(func(t *testing.T, content []byte) {
 		a, err := ParseArtifact(content)
 		if err != nil {
-			var p Problem
+			var p *Invalid
 			if !errors.As(err, &p) || p.Code != CodeArtifact || p.What == "" || strings.ContainsFunc(p.What, func(r rune) bool { return r < ' ' }) {
 				t.Fatalf("%q is refused with %+v", content, err)
 			}

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"packhouse/finding"
 )
 
 // Constraints are a pack's requirements on the cluster.
@@ -61,11 +63,11 @@ type Neighbour struct {
 // Check returns the dependencies that a profile violates: a required pack that is missing or out of
 // bounds, an optional one out of bounds, an unsupported one within bounds, and an upgrade from an
 // excluded version. It does not check resources, which depend on values.
-func (c Constraints) Check(profile []Neighbour) []Problem {
-	var problems []Problem
+func (c Constraints) Check(profile []Neighbour) []finding.Finding {
+	var problems []finding.Finding
 	for _, d := range c.Dependencies {
 		if what := d.unmet(profile); what != "" {
-			problems = append(problems, Problem{Code: CodeConstraint, Severity: Error, Path: MetadataFile, What: what})
+			problems = append(problems, About(finding.Refused, CodeConstraint, MetadataFile, what, ""))
 		}
 	}
 	return problems
@@ -115,7 +117,7 @@ func (r *metadataReader) constraints() Constraints {
 	}
 	o, ok := n.value.(*object)
 	if !ok {
-		r.report(Error, CodeJSONType, n.offset, "write an object: {…}", "\"constraints\" is %s, and has to be an object", n.kind())
+		r.report(finding.Refused, CodeJSONType, n.offset, "write an object: {…}", "\"constraints\" is %s, and has to be an object", n.kind())
 		return Constraints{}
 	}
 	var c Constraints
@@ -136,7 +138,7 @@ func (r *metadataReader) objects(o *object, key string) []*metadataReader {
 	}
 	items, ok := n.value.([]*node)
 	if !ok {
-		r.report(Error, CodeJSONType, n.offset, "write a list: [{…}]", "%q is %s, and has to be a list", key, n.kind())
+		r.report(finding.Refused, CodeJSONType, n.offset, "write a list: [{…}]", "%q is %s, and has to be a list", key, n.kind())
 		return nil
 	}
 	var readers []*metadataReader
@@ -145,7 +147,7 @@ func (r *metadataReader) objects(o *object, key string) []*metadataReader {
 			readers = append(readers, &metadataReader{document: r.document, top: inner})
 			continue
 		}
-		r.report(Error, CodeJSONType, item.offset, "write an object: {…}", "an item of %q is %s, and has to be an object", key, item.kind())
+		r.report(finding.Refused, CodeJSONType, item.offset, "write an object: {…}", "an item of %q is %s, and has to be an object", key, item.kind())
 	}
 	return readers
 }
@@ -155,14 +157,15 @@ func (r *metadataReader) dependency() Dependency {
 		PackName: r.text("packName"), Layer: r.text("layer"), MinVersion: r.text("minVersion"), MaxVersion: r.text("maxVersion"), Type: r.text("type"),
 	}
 	if d.PackName == "" {
-		r.report(Error, CodeConstraint, r.place("packName"), "name the pack: \"packName\"", "a dependency names no pack")
+		r.report(finding.Refused, CodeConstraint, r.place("packName"), "name the pack: \"packName\"", "a dependency names no pack")
 	}
 	r.oneOf("type", d.Type, dependencyTypes)
 	if d.Layer != "" {
 		r.oneOf("layer", d.Layer, Layers)
 	}
 	if d.MinVersion != "" && d.MaxVersion != "" && !within(d.MinVersion, "", d.MaxVersion) {
-		r.report(Error, CodeConstraint, r.place("minVersion"), "swap them", "no version of %s can be met: minVersion %s is above maxVersion %s",
+		r.report(finding.Refused, CodeConstraint, r.place("minVersion"), "swap them",
+			"no version of %s can be met: minVersion %s is above maxVersion %s",
 			quote(d.PackName), quote(d.MinVersion), quote(d.MaxVersion))
 	}
 	return d
@@ -177,7 +180,7 @@ func (r *metadataReader) resource() Resource {
 			resource.MinLimit = value
 		case nil:
 		default:
-			r.report(Error, CodeConstraint, n.offset, "write a number, such as 2000", "\"minLimit\" is %s, and has to be a number", n.kind())
+			r.report(finding.Refused, CodeConstraint, n.offset, "write a number, such as 2000", "\"minLimit\" is %s, and has to be a number", n.kind())
 		}
 	}
 	for _, item := range r.objects(r.top, "components") {
@@ -193,7 +196,7 @@ func (r *metadataReader) resource() Resource {
 
 func (r *metadataReader) oneOf(key, value string, choices []string) {
 	if !slices.Contains(choices, value) {
-		r.report(Error, CodeConstraint, r.place(key), "use one of "+strings.Join(choices, ", "), "%q of a constraint cannot be %s", key, quote(value))
+		r.report(finding.Refused, CodeConstraint, r.place(key), "use one of "+strings.Join(choices, ", "), "%q of a constraint cannot be %s", key, quote(value))
 	}
 }
 

@@ -77,7 +77,7 @@ func (f *Failure) Unwrap() error { return f.Err }
 // unchanged.
 func (c *Client) explain(err error) error {
 	var known *Failure
-	var problem Problem
+	var problem *Invalid
 	var refused *Refused
 	switch {
 	case err == nil:

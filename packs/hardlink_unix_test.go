@@ -7,6 +7,8 @@ import (
 	"syscall"
 	"testing"
 	"testing/fstest"
+
+	"packhouse/finding"
 )
 
 // TestForeignLink adds a hard link to a folder of user 1000.
@@ -37,7 +39,7 @@ func TestForeignLink(t *testing.T) {
 			}
 			found := false
 			for _, p := range pack.Lint() {
-				found = found || p.Code == CodeForeignLink && p.Severity == Error && p.Path == ValuesFile
+				found = found || p.Code == CodeForeignLink && p.Severity == finding.Refused && p.File == ValuesFile
 				if p.Code == CodeValuesMissing {
 					t.Error("the file is reported as missing, too")
 				}

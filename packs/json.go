@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"packhouse/finding"
 )
 
 // maxDepth is the maximum nesting depth of a pack.json.
@@ -66,15 +68,14 @@ type document struct {
 
 // report adds a finding at an offset. Computing the position costs a pass over the text, so there
 // are at most maxFindings of each severity.
-func (d *document) report(severity Severity, code string, offset int, remedy, format string, args ...any) {
+func (d *document) report(severity finding.Severity, code string, offset int, remedy, format string, args ...any) {
 	if d.findings.full(severity) {
 		return
 	}
 	line, column := position(d.text, offset)
-	d.findings.add(Problem{
-		Code: code, Severity: severity, Path: d.path, Line: line, Column: column,
-		What: fmt.Sprintf(format, args...), Remedy: remedy,
-	})
+	f := About(severity, code, d.path, fmt.Sprintf(format, args...), remedy)
+	f.Line, f.Column = line, column
+	d.findings.add(f)
 }
 
 // position converts an offset to a line and column, both 1-based; columns count characters.
@@ -91,12 +92,14 @@ func position(text []byte, offset int) (line, column int) {
 func parseDocument(path string, text []byte) (*node, *document) {
 	d := &document{path: path, text: text}
 	if len(text) > maxMetadata {
-		d.report(Error, CodeJSONSize, 0, "take out what packs do not need", "the file is larger than %d KiB", maxMetadata>>10)
+		d.report(finding.Refused, CodeJSONSize, 0, "take out what packs do not need", "the file is larger than %d KiB",
+			maxMetadata>>10)
 		return nil, d
 	}
 	readable, values := d.withoutTrailingCommas(text)
 	if values > maxNodes {
-		d.report(Error, CodeJSONSize, 0, "take out what packs do not need", "the file holds more than %d values", maxNodes)
+		d.report(finding.Refused, CodeJSONSize, 0, "take out what packs do not need", "the file holds more than %d values",
+			maxNodes)
 		return nil, d
 	}
 	if bytes.HasPrefix(readable, []byte("\xef\xbb\xbf")) {
@@ -104,10 +107,10 @@ func parseDocument(path string, text []byte) (*node, *document) {
 	}
 	switch {
 	case len(bytes.TrimSpace(readable)) == 0:
-		d.report(Error, CodeJSONSyntax, 0, "write an object: {…}", "the file is empty")
+		d.report(finding.Refused, CodeJSONSyntax, 0, "write an object: {…}", "the file is empty")
 		return nil, d
 	case !utf8.Valid(readable):
-		d.report(Error, CodeJSONSyntax, invalidUTF8(readable), "save the file as UTF-8", "the text is not UTF-8")
+		d.report(finding.Refused, CodeJSONSyntax, invalidUTF8(readable), "save the file as UTF-8", "the text is not UTF-8")
 		return nil, d
 	}
 	var all json.RawMessage
@@ -156,7 +159,8 @@ func (d *document) withoutTrailingCommas(text []byte) (cleaned []byte, values in
 				values++
 			}
 			if comma >= 0 && (c == '}' || c == ']') {
-				d.report(Error, CodeJSONComma, comma, "remove the comma", "a comma before %q: JSON knows no trailing commas", string(c))
+				d.report(finding.Refused, CodeJSONComma, comma, "remove the comma",
+					"a comma before %q: JSON knows no trailing commas", string(c))
 				cleaned[comma] = ' '
 			}
 			comma = -1
@@ -170,13 +174,13 @@ func (d *document) syntaxError(text []byte, err error) {
 	var syntax *json.SyntaxError
 	switch {
 	case errors.Is(err, errTooDeep):
-		d.report(Error, CodeJSONSyntax, 0, "", "objects and lists are nested more than %d deep", maxDepth)
+		d.report(finding.Refused, CodeJSONSyntax, 0, "", "objects and lists are nested more than %d deep", maxDepth)
 	case !errors.As(err, &syntax):
-		d.report(Error, CodeJSONSyntax, 0, "", "the text is not JSON: %v", err)
+		d.report(finding.Refused, CodeJSONSyntax, 0, "", "the text is not JSON: %v", err)
 	case strings.Contains(err.Error(), "unexpected end"):
-		d.report(Error, CodeJSONSyntax, len(text), "close what is open: \" } ]", "the text ends too early")
+		d.report(finding.Refused, CodeJSONSyntax, len(text), "close what is open: \" } ]", "the text ends too early")
 	default:
-		d.report(Error, CodeJSONSyntax, int(syntax.Offset)-1, hintFor(text, int(syntax.Offset)-1), "%v", err)
+		d.report(finding.Refused, CodeJSONSyntax, int(syntax.Offset)-1, hintFor(text, int(syntax.Offset)-1), "%v", err)
 	}
 }
 
@@ -249,7 +253,7 @@ func (d *document) readObject(decoder *json.Decoder, text []byte, depth int) (*o
 			return nil, io.ErrUnexpectedEOF // cannot happen: the text is valid
 		}
 		if seen[key] {
-			d.report(Error, CodeJSONDuplicate, offset, "keep one of them", "the key %s occurs twice", quote(key))
+			d.report(finding.Refused, CodeJSONDuplicate, offset, "keep one of them", "the key %s occurs twice", quote(key))
 		}
 		seen[key] = true
 		value, err := d.read(decoder, text, depth+1)

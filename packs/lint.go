@@ -9,6 +9,7 @@ import (
 
 	"gopkg.in/yaml.v3"
 
+	"packhouse/finding"
 	"packhouse/pattern"
 )
 
@@ -32,7 +33,7 @@ var lintOrder = [][]string{
 
 // Lint returns all problems of the pack, in the order in which to fix them. Problems with severity
 // Error prevent a push.
-func (p *Pack) Lint() []Problem {
+func (p *Pack) Lint() []finding.Finding {
 	l := &linter{pack: p}
 	l.documents()
 	l.sizes()
@@ -43,7 +44,7 @@ func (p *Pack) Lint() []Problem {
 		l.folder()
 	}
 	problems := slices.Concat(p.problems, l.found.list)
-	slices.SortStableFunc(problems, func(a, b Problem) int { return rank(a.Code) - rank(b.Code) })
+	slices.SortStableFunc(problems, func(a, b finding.Finding) int { return rank(a.Code) - rank(b.Code) })
 	return Bounded(problems)
 }
 
@@ -60,26 +61,28 @@ type linter struct {
 	found findings
 }
 
-func (l *linter) report(severity Severity, code, name string, number int, remedy, format string, args ...any) {
+func (l *linter) report(severity finding.Severity, code, name string, number int, remedy, format string, args ...any) {
 	if l.found.full(severity) {
 		return
 	}
-	l.found.add(Problem{Code: code, Severity: severity, Path: name, Line: number, What: fmt.Sprintf(format, args...), Remedy: remedy})
+	f := About(severity, code, name, fmt.Sprintf(format, args...), remedy)
+	f.Line = number
+	l.found.add(f)
 }
 
 // missing reports whether the pack has no file with a name. It does not if reading ended early, or
 // if something else than a file has that name, which was reported.
 func (l *linter) missing(name string) bool {
 	_, ok := l.pack.documents[name]
-	return !ok && !slices.ContainsFunc(l.pack.Unread(), func(p Problem) bool {
-		return p.Code == CodeTooLarge || p.Code == CodeTooManyFiles || strings.EqualFold(p.Path, name)
+	return !ok && !slices.ContainsFunc(l.pack.Unread(), func(p finding.Finding) bool {
+		return p.Code == CodeTooLarge || p.Code == CodeTooManyFiles || strings.EqualFold(p.File, name)
 	})
 }
 
 // Unread returns the problems because of which files were not read.
-func (p *Pack) Unread() []Problem {
+func (p *Pack) Unread() []finding.Finding {
 	codes := []string{CodeTooLarge, CodeTooManyFiles, CodeSpecial, CodeLink, CodeForeignLink}
-	return slices.DeleteFunc(slices.Clone(p.problems), func(p Problem) bool { return !slices.Contains(codes, p.Code) })
+	return slices.DeleteFunc(slices.Clone(p.problems), func(p finding.Finding) bool { return !slices.Contains(codes, p.Code) })
 }
 
 // documents checks which files a pack has, and those that Palette reads as YAML.
@@ -88,26 +91,29 @@ func (l *linter) documents() {
 	if _, ok := p.documents[MetadataFile]; !ok {
 		if l.missing(MetadataFile) {
 			const remedy = "name the folder of the pack, with pack.json at its top"
-			l.report(Error, CodeJSONMissing, MetadataFile, 0, remedy, "there is no pack.json")
+			l.report(finding.Refused, CodeJSONMissing, MetadataFile, 0, remedy, "there is no pack.json")
 		}
 		return
 	}
 	if l.missing(ValuesFile) {
-		l.report(Error, CodeValuesMissing, ValuesFile, 0, "add one; for an OS pack it may be empty", "there is no values.yaml")
+		l.report(finding.Refused, CodeValuesMissing, ValuesFile, 0, "add one; for an OS pack it may be empty",
+			"there is no values.yaml")
 	}
 	if logo, ok := p.documents[LogoFile]; l.missing(LogoFile) {
-		l.report(Warning, CodeLogoMissing, LogoFile, 0, "add a PNG, up to 1 MiB", "there is no logo: Palette shows none")
+		l.report(finding.Warning, CodeLogoMissing, LogoFile, 0, "add a PNG, up to 1 MiB",
+			"there is no logo: Palette shows none")
 	} else if mediaType, err := LogoType(logo); ok && err != nil {
 		remedy := "save it as PNG"
 		if len(logo) > maxLogo {
 			remedy = "make it smaller"
 		}
-		l.report(Warning, CodeLogoType, LogoFile, 0, remedy, "%v: it is not shown", err)
+		l.report(finding.Warning, CodeLogoType, LogoFile, 0, remedy, "%v: it is not shown", err)
 	} else if ok && mediaType != "image/png" {
-		l.report(Warning, CodeLogoType, LogoFile, 0, "save it as PNG", "the logo is not a PNG image")
+		l.report(finding.Warning, CodeLogoType, LogoFile, 0, "save it as PNG", "the logo is not a PNG image")
 	}
 	if l.missing(ReadmeFile) {
-		l.report(Warning, CodeReadmeMissing, ReadmeFile, 0, "say what the pack is for and what it needs", "there is no README.md")
+		l.report(finding.Warning, CodeReadmeMissing, ReadmeFile, 0, "say what the pack is for and what it needs",
+			"there is no README.md")
 	}
 	for _, name := range []string{SchemaFile, PresetsFile} {
 		if text, ok := p.documents[name]; ok {
@@ -124,7 +130,7 @@ func (l *linter) sizes() {
 			continue
 		}
 		if err := tooLong(f.Path, f.Size); err != nil {
-			l.report(Warning, CodeFileSize, f.Path, 0, "make it smaller, or split it", "%v", err)
+			l.report(finding.Warning, CodeFileSize, f.Path, 0, "make it smaller, or split it", "%v", err)
 		}
 	}
 }
@@ -139,7 +145,7 @@ func (l *linter) yaml(name string, text []byte) {
 		return
 	}
 	if err == nil {
-		l.report(Warning, CodeYAML, name, 0, "", "the file holds no mapping")
+		l.report(finding.Warning, CodeYAML, name, 0, "", "the file holds no mapping")
 		return
 	}
 	what, number := strings.TrimPrefix(err.Error(), "yaml: "), 0
@@ -147,7 +153,7 @@ func (l *linter) yaml(name string, text []byte) {
 		_, _ = fmt.Sscan(found[1], &number)
 		what = strings.Replace(what, found[0], "", 1)
 	}
-	l.report(Warning, CodeYAML, name, number, "", "%s", what)
+	l.report(finding.Warning, CodeYAML, name, number, "", "%s", what)
 }
 
 var namespaceName = pattern.Lazy(`^[a-z0-9](?:[-a-z0-9]*[a-z0-9])?$`)
@@ -162,7 +168,8 @@ func (l *linter) values() {
 			return true
 		}
 		if !namespaceName().MatchString(found.value) || len(found.value) > 63 {
-			l.report(Error, CodeNamespace, ValuesFile, found.number, "use up to 63 lower-case letters, digits and -", "%s cannot be a namespace", quote(found.value))
+			l.report(finding.Refused, CodeNamespace, ValuesFile, found.number, "use up to 63 lower-case letters, digits and -",
+				"%s cannot be a namespace", quote(found.value))
 		}
 		return true
 	})
@@ -171,7 +178,8 @@ func (l *linter) values() {
 		if len(p.Images) > 0 {
 			remedy = fmt.Sprintf("packhouse pack images finds %d to list there", len(p.Images))
 		}
-		l.report(Warning, CodeImagesEmpty, ValuesFile, 0, remedy, "pack.content.images lists no image: a cluster without internet cannot be supplied")
+		l.report(finding.Warning, CodeImagesEmpty, ValuesFile, 0, remedy,
+			"pack.content.images lists no image: a cluster without internet cannot be supplied")
 	}
 }
 
@@ -179,13 +187,14 @@ func (l *linter) values() {
 func (l *linter) paths(key string, names []string) {
 	line, _ := position(l.pack.documents[MetadataFile], l.pack.Metadata.places[key])
 	for _, name := range names {
-		if l.found.full(Error) {
+		if l.found.full(finding.Refused) {
 			return // each costs a pass over the files
 		}
 		clean := path.Clean(name)
 		switch {
 		case path.IsAbs(name) || clean == ".." || strings.HasPrefix(clean, "../") || strings.Contains(name, `\`):
-			l.report(Error, CodeFileOutside, MetadataFile, line, "name a file of the pack, with slashes", "%s of %q leads out of the pack", quote(name), key)
+			l.report(finding.Refused, CodeFileOutside, MetadataFile, line, "name a file of the pack, with slashes",
+				"%s of %q leads out of the pack", quote(name), key)
 		case !l.pack.Has(clean):
 			remedy := "add it, or remove it from " + key
 			if strings.ContainsAny(name, "*?[") {
@@ -193,7 +202,7 @@ func (l *linter) paths(key string, names []string) {
 			} else if near := l.nearest(clean); near != "" {
 				remedy = "did you mean " + near + "?"
 			}
-			l.report(Error, CodeFileMissing, MetadataFile, line, remedy, "%s of %q is not there", quote(name), key)
+			l.report(finding.Refused, CodeFileMissing, MetadataFile, line, remedy, "%s of %q is not there", quote(name), key)
 		}
 	}
 }
@@ -223,7 +232,7 @@ func (l *linter) nearest(name string) string {
 func (l *linter) folder() {
 	p := l.pack
 	if m := p.Metadata; p.Folder != "" && m.Name != "" && m.Version != "" && p.Folder != m.Folder() {
-		l.report(Note, CodeFolder, MetadataFile, 0, "rename the folder, or correct name and version in pack.json",
+		l.report(finding.Note, CodeFolder, MetadataFile, 0, "rename the folder, or correct name and version in pack.json",
 			"the folder is called %s, and pack.json makes it %s", quote(p.Folder), quote(m.Folder()))
 	}
 }

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"testing/fstest"
+
+	"packhouse/finding"
 )
 
 func TestLint(t *testing.T) {
@@ -97,7 +99,7 @@ func TestLint(t *testing.T) {
 			var got, texts []string
 			for _, problem := range p.Lint() {
 				got = append(got, string(problem.Severity)+" "+problem.Code)
-				texts = append(texts, problem.Error())
+				texts = append(texts, Line(problem))
 			}
 			if !slices.Equal(got, tc.want) {
 				t.Errorf("lint says %q, want %q", texts, tc.want)
@@ -112,7 +114,7 @@ func TestLint(t *testing.T) {
 func TestLintSamples(t *testing.T) {
 	for _, sample := range samples(t) {
 		pack, err := OpenDir(filepath.Join("testdata", sample))
-		if err != nil || HasErrors(pack.Lint()) {
+		if err != nil || finding.AnyRefused(pack.Lint()) {
 			t.Errorf("%s: %v, %v", sample, pack.Lint(), err)
 		}
 	}
@@ -140,7 +142,7 @@ func TestCodesAreExplained(t *testing.T) {
 		explained[row[1]] = true
 	}
 	told := map[string]bool{}
-	for _, file := range []string{"problem.go", "failure.go"} {
+	for _, file := range []string{"findings.go", "failure.go"} {
 		text, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)

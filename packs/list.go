@@ -144,7 +144,7 @@ func (c *Client) Versions(ctx context.Context, name string) ([]ListedVersion, er
 			}
 		}
 		artifact, descriptor, err := fetchArtifact(ctx, repository, text)
-		var problem Problem
+		var problem *Invalid
 		switch {
 		case errors.As(err, &problem):
 			v.Digest, v.Problem = descriptor.Digest.String(), problem.What

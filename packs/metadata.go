@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"packhouse/finding"
 	"packhouse/pattern"
 )
 
@@ -68,14 +69,14 @@ const maxName = 128
 
 // ParseMetadata parses a pack.json. Metadata is nil if nothing can be parsed; otherwise it contains
 // the fields that could be, even if there are problems.
-func ParseMetadata(data []byte) (*Metadata, []Problem) {
+func ParseMetadata(data []byte) (*Metadata, []finding.Finding) {
 	root, d := parseDocument(MetadataFile, data)
 	if root == nil {
 		return nil, d.findings.list
 	}
 	top, ok := root.value.(*object)
 	if !ok {
-		d.report(Error, CodeJSONType, root.offset, "write an object: {…}", "the file holds %s", root.kind())
+		d.report(finding.Refused, CodeJSONType, root.offset, "write an object: {…}", "the file holds %s", root.kind())
 		return nil, d.findings.list
 	}
 	m := (&metadataReader{document: d, top: top}).read()
@@ -120,7 +121,7 @@ func (r *metadataReader) read() *Metadata {
 		}
 		m.Unknown[member.key] = json.RawMessage(member.value.content)
 		if i := slices.IndexFunc(known, func(k string) bool { return strings.EqualFold(k, member.key) }); i >= 0 {
-			r.report(Warning, CodeJSONValue, member.offset, "write "+known[i], "the key %s is not read: its letters have another case", quote(member.key))
+			r.report(finding.Warning, CodeJSONValue, member.offset, "write "+known[i], "the key %s is not read: its letters have another case", quote(member.key))
 		}
 	}
 	r.judge(m)
@@ -131,21 +132,21 @@ func (r *metadataReader) read() *Metadata {
 func (r *metadataReader) judge(m *Metadata) {
 	at := func(key string) int { return m.places[key] }
 	if m.Name != "" && (!packName().MatchString(m.Name) || len(m.Name) > maxName) {
-		r.report(Error, CodeName, at("name"), "use lower-case letters and digits, joined by single . _ or -", "%s cannot be a pack's name", quote(m.Name))
+		r.report(finding.Refused, CodeName, at("name"), "use lower-case letters and digits, joined by single . _ or -", "%s cannot be a pack's name", quote(m.Name))
 	}
 	switch {
 	case m.Version == "":
 	case !tagLabel().MatchString(m.Version) || strings.Contains(m.Version, "__"):
-		r.report(Error, CodeVersion, at("version"), "use letters, digits, . _ and -, such as 1.2.3 or 1.2.3-rc.1", "%s cannot be a version: it becomes a tag", quote(m.Version))
+		r.report(finding.Refused, CodeVersion, at("version"), "use letters, digits, . _ and -, such as 1.2.3 or 1.2.3-rc.1", "%s cannot be a version: it becomes a tag", quote(m.Version))
 	case isParent(m.Version):
-		r.report(Error, CodeVersion, at("version"), "name the whole version, such as 1.24.3", "%s is the name of a parent tag, which the registry derives", quote(m.Version))
+		r.report(finding.Refused, CodeVersion, at("version"), "name the whole version, such as 1.24.3", "%s is the name of a parent tag, which the registry derives", quote(m.Version))
 	case strings.HasPrefix(m.Version, "v") && len(numbers(m.Version)) > 0:
-		r.report(Warning, CodeVersionV, at("version"), "write "+m.Version[1:], "the version has a leading v: %s", quote(m.Version))
+		r.report(finding.Warning, CodeVersionV, at("version"), "write "+m.Version[1:], "the version has a leading v: %s", quote(m.Version))
 	case len(numbers(m.Version)) == 0:
-		r.report(Warning, CodeVersion, at("version"), "start it with a number, such as 1.2.3", "%s does not start with a number: it gets no parent tag, and no order", quote(m.Version))
+		r.report(finding.Warning, CodeVersion, at("version"), "start it with a number, such as 1.2.3", "%s does not start with a number: it gets no parent tag, and no order", quote(m.Version))
 	}
 	if m.Layer != "" && !slices.Contains(Layers, m.Layer) {
-		r.report(Error, CodeLayer, at("layer"), "use one of "+strings.Join(Layers, ", "), "there is no layer %s", quote(m.Layer))
+		r.report(finding.Refused, CodeLayer, at("layer"), "use one of "+strings.Join(Layers, ", "), "there is no layer %s", quote(m.Layer))
 	}
 	for _, c := range m.CloudTypes {
 		if !slices.Contains(cloudTypes, c) {
@@ -153,18 +154,18 @@ func (r *metadataReader) judge(m *Metadata) {
 			if place == 0 {
 				place = at("cloudType")
 			}
-			r.report(Warning, CodeCloudType, place, "known are "+strings.Join(cloudTypes, ", "), "the cloud type %s is not known", quote(c))
+			r.report(finding.Warning, CodeCloudType, place, "known are "+strings.Join(cloudTypes, ", "), "the cloud type %s is not known", quote(c))
 		}
 	}
 	if m.Group != "" && !groupName().MatchString(m.Group) {
-		r.report(Error, CodeGroup, at("group"), "use letters, digits, . - and single _", "%s cannot be a group: it becomes part of a tag", quote(m.Group))
+		r.report(finding.Refused, CodeGroup, at("group"), "use letters, digits, . - and single _", "%s cannot be a group: it becomes part of a tag", quote(m.Group))
 	}
 	if _, err := time.Parse(time.DateOnly, m.EOL); m.EOL != "" && err != nil {
-		r.report(Warning, CodeEOL, at("eol"), "write it as 2027-12-31", "%s is not a date", quote(m.EOL))
+		r.report(finding.Warning, CodeEOL, at("eol"), "write it as 2027-12-31", "%s is not a date", quote(m.EOL))
 	}
 	for _, key := range slices.Sorted(maps.Keys(m.Annotations)) {
 		if isSecret(key) && m.Annotations[key] != "" {
-			r.report(Warning, CodeSecret, at("annotations"), "everyone who may read the pack can read it: set it in the cluster profile instead", "the annotation %s looks like a secret", quote(key))
+			r.report(finding.Warning, CodeSecret, at("annotations"), "everyone who may read the pack can read it: set it in the cluster profile instead", "the annotation %s looks like a secret", quote(key))
 		}
 	}
 }
@@ -180,12 +181,12 @@ func isSecret(key string) bool {
 func (r *metadataReader) required(key string) string {
 	n := r.top.get(key)
 	if n == nil {
-		r.report(Error, CodeJSONRequired, 0, "add it", "the key %q is missing", key)
+		r.report(finding.Refused, CodeJSONRequired, 0, "add it", "the key %q is missing", key)
 		return ""
 	}
 	text := r.text(key)
 	if _, ok := n.value.(string); ok && text == "" {
-		r.report(Error, CodeJSONRequired, n.offset, "fill it in", "%q is empty", key)
+		r.report(finding.Refused, CodeJSONRequired, n.offset, "fill it in", "%q is empty", key)
 	}
 	return text
 }
@@ -203,17 +204,17 @@ func (r *metadataReader) textOf(n *node, key string) string {
 	switch value := n.value.(type) {
 	case string:
 		if len(value) > maxTextValue {
-			r.report(Error, CodeJSONValue, n.offset, "shorten it", "%q is longer than %d bytes", key, maxTextValue)
+			r.report(finding.Refused, CodeJSONValue, n.offset, "shorten it", "%q is longer than %d bytes", key, maxTextValue)
 		}
 		return strings.TrimSpace(clip(value, maxTextValue))
 	case nil:
 		return ""
 	case json.Number:
 		number := clip(value.String(), maxTextValue)
-		r.report(Error, CodeJSONType, n.offset, `put it in quotes: "`+number+`"`, "%q is a number, and has to be a text", key)
+		r.report(finding.Refused, CodeJSONType, n.offset, `put it in quotes: "`+number+`"`, "%q is a number, and has to be a text", key)
 		return number
 	}
-	r.report(Error, CodeJSONType, n.offset, "put it in quotes", "%q is %s, and has to be a text", key, n.kind())
+	r.report(finding.Refused, CodeJSONType, n.offset, "put it in quotes", "%q is %s, and has to be a text", key, n.kind())
 	return ""
 }
 
@@ -225,7 +226,7 @@ func (r *metadataReader) texts(key string) []string {
 	}
 	items, ok := n.value.([]*node)
 	if !ok {
-		r.report(Error, CodeJSONType, n.offset, "write a list: [\"…\"]", "%q is %s, and has to be a list", key, n.kind())
+		r.report(finding.Refused, CodeJSONType, n.offset, "write a list: [\"…\"]", "%q is %s, and has to be a list", key, n.kind())
 		return nil
 	}
 	var texts []string
@@ -242,7 +243,7 @@ func (r *metadataReader) atMost(items []*node, list *node, key string) []*node {
 	if len(items) <= maxItems {
 		return items
 	}
-	r.report(Error, CodeJSONSize, list.offset, "shorten it", "%q holds %d items, at most %d are read", key, len(items), maxItems)
+	r.report(finding.Refused, CodeJSONSize, list.offset, "shorten it", "%q holds %d items, at most %d are read", key, len(items), maxItems)
 	return items[:maxItems]
 }
 
@@ -254,12 +255,12 @@ func (r *metadataReader) annotations() map[string]string {
 	}
 	o, ok := n.value.(*object)
 	if !ok {
-		r.report(Error, CodeJSONType, n.offset, "write an object: {…}", "\"annotations\" is %s, and has to be an object", n.kind())
+		r.report(finding.Refused, CodeJSONType, n.offset, "write an object: {…}", "\"annotations\" is %s, and has to be an object", n.kind())
 		return nil
 	}
 	members := o.members
 	if len(members) > maxItems {
-		r.report(Error, CodeJSONSize, n.offset, "shorten it", "\"annotations\" holds %d members, at most %d are read", len(members), maxItems)
+		r.report(finding.Refused, CodeJSONSize, n.offset, "shorten it", "\"annotations\" holds %d members, at most %d are read", len(members), maxItems)
 		members = members[:maxItems]
 	}
 	annotations := make(map[string]string, len(members))
@@ -270,7 +271,7 @@ func (r *metadataReader) annotations() map[string]string {
 		case nil:
 			annotations[member.key] = ""
 		default:
-			r.report(Error, CodeJSONType, member.value.offset, "put it in quotes", "the annotation %s is %s, and has to be a text", quote(member.key), member.value.kind())
+			r.report(finding.Refused, CodeJSONType, member.value.offset, "put it in quotes", "the annotation %s is %s, and has to be a text", quote(member.key), member.value.kind())
 		}
 	}
 	return annotations

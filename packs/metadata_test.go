@@ -6,10 +6,12 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"packhouse/finding"
 )
 
 // short writes problems as "code line:column".
-func short(problems []Problem) []string {
+func short(problems []finding.Finding) []string {
 	var lines []string
 	for _, p := range problems {
 		line := p.Code
@@ -84,7 +86,7 @@ func TestParseMetadata(t *testing.T) {
 				t.Errorf("problems %v, want %v", problems, tc.want)
 			}
 			for _, p := range problems {
-				if p.Path != MetadataFile || p.What == "" || p.Severity != Error && p.Severity != Warning {
+				if p.File != MetadataFile || p.What == "" || p.Severity != finding.Refused && p.Severity != finding.Warning {
 					t.Errorf("problem is %+v", p)
 				}
 			}
@@ -143,7 +145,7 @@ func FuzzParseMetadata(f *testing.F) {
 		if err := json.Unmarshal(text, &object); err == nil && object != nil && m == nil && !strings.Contains(fmt.Sprint(problems), "nested") && !strings.Contains(fmt.Sprint(problems), "UTF-8") {
 			t.Errorf("%q is an object and was not read: %v", text, problems)
 		}
-		if m == nil && !HasErrors(problems) {
+		if m == nil && !finding.AnyRefused(problems) {
 			t.Errorf("%q was not read, and nothing was said", text)
 		}
 		lines := strings.Count(string(text), "\n") + 1

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 
+	"packhouse/finding"
 	"packhouse/trust"
 )
 
@@ -31,7 +32,7 @@ type Pack struct {
 	Images   []Image   // container images, by reference
 
 	documents map[string][]byte // by the constants above
-	problems  []Problem         // found while reading
+	problems  []finding.Finding // found while reading
 }
 
 // Document returns a file with a meaning, such as ReadmeFile, or nil if it is missing. A long one
@@ -150,7 +151,7 @@ func Open(fsys fs.FS) (*Pack, error) {
 
 // walk visits the files of a pack's folder, sorted by path, so that the order is the same on every
 // machine. It reports and skips files that are invalid in a pack.
-func walk(fsys fs.FS, limits Limits, report func(Problem), visit func(File) error) error {
+func walk(fsys fs.FS, limits Limits, report func(finding.Finding), visit func(File) error) error {
 	var files, leftovers int
 	var size int64
 	return fs.WalkDir(fsys, ".", func(name string, entry fs.DirEntry, err error) error {
@@ -161,7 +162,8 @@ func walk(fsys fs.FS, limits Limits, report func(Problem), visit func(File) erro
 			return nil
 		case isLeftover(name):
 			if leftovers++; leftovers == 1 {
-				report(Problem{Code: CodeLeftover, Severity: Warning, Path: name, What: "belongs to a desktop or to version control, and is left out of the archive", Remedy: "remove it"})
+				report(About(finding.Warning, CodeLeftover, name,
+					"belongs to a desktop or to version control, and is left out of the archive", "remove it"))
 			}
 			if entry.IsDir() {
 				return fs.SkipDir
@@ -169,25 +171,26 @@ func walk(fsys fs.FS, limits Limits, report func(Problem), visit func(File) erro
 			return nil
 		}
 		if why := checkName(name, limits); why != "" {
-			report(Problem{Code: CodeFileName, Severity: Error, Path: strings.ToValidUTF8(name, "?"), What: why, Remedy: "rename it"})
+			report(About(finding.Refused, CodeFileName, strings.ToValidUTF8(name, "?"), why, "rename it"))
 			if entry.IsDir() {
 				return fs.SkipDir
 			}
 			return nil
 		}
 		if files++; files > limits.Files {
-			report(Problem{Code: CodeTooManyFiles, Severity: Error, What: fmt.Sprintf("holds more than %d files and folders", limits.Files), Remedy: "is it the right folder?"})
+			report(About(finding.Refused, CodeTooManyFiles, "",
+				fmt.Sprintf("holds more than %d files and folders", limits.Files), "is it the right folder?"))
 			return fs.SkipAll
 		}
 		switch {
 		case entry.IsDir():
 			return nil
 		case entry.Type()&fs.ModeSymlink != 0:
-			report(Problem{Code: CodeLink, Severity: Error, Path: name, What: "is a link, and packs hold files only", Remedy: "put a copy of the file in its place"})
+			report(About(finding.Refused, CodeLink, name,
+				"is a link, and packs hold files only", "put a copy of the file in its place"))
 			return nil
 		case !entry.Type().IsRegular():
-			const what = "is not a regular file"
-			report(Problem{Code: CodeSpecial, Severity: Error, Path: name, What: what, Remedy: "remove it"})
+			report(About(finding.Refused, CodeSpecial, name, "is not a regular file", "remove it"))
 			return nil
 		}
 		info, err := entry.Info()
@@ -195,15 +198,14 @@ func walk(fsys fs.FS, limits Limits, report func(Problem), visit func(File) erro
 			return fmt.Errorf("read pack: %w", err)
 		}
 		if isForeignLink(fsys, info) {
-			report(Problem{
-				Code: CodeForeignLink, Severity: Error, Path: name,
-				What:   "is a hard link to a file of another user than the owner of the folder",
-				Remedy: "if that user may publish the file, put a copy in its place",
-			})
+			report(About(finding.Refused, CodeForeignLink, name,
+				"is a hard link to a file of another user than the owner of the folder",
+				"if that user may publish the file, put a copy in its place"))
 			return nil
 		}
 		if size += info.Size(); size > limits.Bytes {
-			report(Problem{Code: CodeTooLarge, Severity: Error, Path: name, What: fmt.Sprintf("holds more than %d MiB", limits.Bytes>>20), Remedy: "is it the right folder?"})
+			report(About(finding.Refused, CodeTooLarge, name,
+				fmt.Sprintf("holds more than %d MiB", limits.Bytes>>20), "is it the right folder?"))
 			return fs.SkipAll
 		}
 		return visit(File{Path: name, Size: info.Size(), Mode: fileMode(info.Mode())})
@@ -221,7 +223,7 @@ func newPackReader() *packReader {
 	return &packReader{pack: &Pack{documents: map[string][]byte{}}, images: newImageScan()}
 }
 
-func (r *packReader) report(p Problem) { r.found.add(p) }
+func (r *packReader) report(p finding.Finding) { r.found.add(p) }
 
 // add adds a file. It need not read the content.
 func (r *packReader) add(f File, content io.Reader) error {
@@ -243,7 +245,7 @@ func (r *packReader) finish() *Pack {
 	slices.SortFunc(p.Files, func(a, b File) int { return strings.Compare(a.Path, b.Path) })
 	p.problems = r.found.list
 	if text, ok := p.documents[MetadataFile]; ok {
-		var problems []Problem
+		var problems []finding.Finding
 		p.Metadata, problems = ParseMetadata(text)
 		p.problems = slices.Concat(problems, p.problems)
 	}

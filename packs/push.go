@@ -13,6 +13,8 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"oras.land/oras-go/v2/content"
 	"oras.land/oras-go/v2/registry/remote"
+
+	"packhouse/finding"
 )
 
 // PushOptions are the options of a push. Only Dir is required.
@@ -24,10 +26,10 @@ type PushOptions struct {
 	SkipDigestCheck bool      // write the manifest again even if the archive is the same
 	Created         time.Time // stored in the manifest, see Spec
 
-	Validate  func(*Pack) []Problem   // finds the problems of the pack, at least those of Lint; nil: Lint
-	Lint      func([]Problem)         // called once with all problems of the pack; may be nil
-	Archiving func(done, total int64) // called with the bytes of the folder archived so far; may be nil
-	Progress  func(done, total int64) // called with the bytes of the archive sent so far; may be nil
+	Validate  func(*Pack) []finding.Finding // finds the problems of the pack, at least those of Lint; nil: Lint
+	Lint      func([]finding.Finding)       // called once with all problems of the pack; may be nil
+	Archiving func(done, total int64)       // called with the bytes of the folder archived so far; may be nil
+	Progress  func(done, total int64)       // called with the bytes of the archive sent so far; may be nil
 }
 
 // Pushed describes a pushed pack.
@@ -66,7 +68,7 @@ func (c *Client) Push(ctx context.Context, o PushOptions) (*Pushed, error) {
 	if o.Lint != nil {
 		o.Lint(problems)
 	}
-	if HasErrors(problems) {
+	if finding.AnyRefused(problems) {
 		return nil, &Refused{problems}
 	}
 	tag := pack.Metadata.Tag()
@@ -174,7 +176,7 @@ func (p *push) run(ctx context.Context) error {
 // same archive (unchanged).
 func (p *push) mayPush(ctx context.Context, repository *remote.Repository) (unchanged bool, err error) {
 	old, manifest, err := fetchArtifact(ctx, repository, p.tag)
-	var problem Problem
+	var problem *Invalid
 	switch {
 	case isNotFound(err):
 		return false, nil
@@ -298,8 +300,8 @@ func (p *push) verify(ctx context.Context, repository *remote.Repository, manife
 // maxManifest is the maximum size of a manifest in bytes.
 const maxManifest = 4 << 20
 
-// fetchArtifact fetches the manifest of a tag or digest. If it is not a pack's, the error is a
-// Problem, and the descriptor is valid.
+// fetchArtifact fetches the manifest of a tag or digest. If it is not a pack's, the error is an
+// *Invalid, and the descriptor is valid.
 func fetchArtifact(ctx context.Context, repository *remote.Repository, reference string) (*Artifact, ocispec.Descriptor, error) {
 	descriptor, body, err := repository.Manifests().FetchReference(ctx, reference)
 	if err != nil {

@@ -11,13 +11,14 @@ import (
 
 	"gopkg.in/yaml.v3"
 
+	"packhouse/finding"
 	"packhouse/packs"
 	"packhouse/pattern"
 )
 
 // Config is a configuration of lint.
 type Config struct {
-	Severity packs.Severity // from which on findings fail; empty: not set
+	Severity finding.Severity // from which on findings fail; empty: not set
 	Ignore   []Rule
 }
 
@@ -31,16 +32,16 @@ type Rule struct {
 }
 
 // Ignored is a finding that a comment or a rule silences.
-type Ignored struct { //nolint:errname // a finding
-	packs.Problem
+type Ignored struct {
+	finding.JSON
 	Reason string `json:"reason"`
 }
 
 // ParseConfig parses a configuration. Unknown keys are errors.
 func ParseConfig(text []byte) (*Config, error) {
 	var file struct {
-		Severity packs.Severity `yaml:"severity"`
-		Ignore   []Rule         `yaml:"ignore"`
+		Severity finding.Severity `yaml:"severity"`
+		Ignore   []Rule           `yaml:"ignore"`
 	}
 	decoder := yaml.NewDecoder(strings.NewReader(string(text)))
 	decoder.KnownFields(true)
@@ -71,18 +72,18 @@ func ParseConfig(text []byte) (*Config, error) {
 }
 
 // ParseSeverity parses the name of a severity.
-func ParseSeverity(text string) (packs.Severity, error) {
-	severity := packs.Severity(text)
-	if severityOrder(packs.Problem{Severity: severity}) < 0 {
+func ParseSeverity(text string) (finding.Severity, error) {
+	severity := finding.Severity(text)
+	if severityOrder(finding.Finding{Severity: severity}) < 0 {
 		return "", errors.New("must be one of error, warning, note")
 	}
 	return severity, nil
 }
 
 // AtLeast returns how many problems have a severity or a more serious one.
-func AtLeast(problems []packs.Problem, severity packs.Severity) (n int) {
+func AtLeast(problems []finding.Finding, severity finding.Severity) (n int) {
 	for _, p := range problems {
-		if severityOrder(p) <= severityOrder(packs.Problem{Severity: severity}) {
+		if severityOrder(p) <= severityOrder(finding.Finding{Severity: severity}) {
 			n++
 		}
 	}
@@ -103,14 +104,14 @@ var ignoreComment = pattern.Lazy(`^(.*?)#[ \t]*packhouse:ignore[ \t]+([a-z0-9-]+
 // Apply separates the findings that comments in the files of a pack, or the rules, silence. Errors of
 // package packs remain: they prevent every push. It adds a finding for each comment without a reason
 // or effect.
-func (c *Config) Apply(fsys fs.FS, pack *packs.Pack, problems []packs.Problem) (
-	left []packs.Problem, ignored []Ignored,
+func (c *Config) Apply(fsys fs.FS, pack *packs.Pack, problems []finding.Finding) (
+	left []finding.Finding, ignored []Ignored,
 ) {
 	comments := findComments(fsys, pack)
 	required := map[string]bool{}
 	for _, p := range pack.Lint() {
-		if p.Severity == packs.Error {
-			required[p.Error()] = true
+		if p.Severity == finding.Refused {
+			required[packs.Line(p)] = true
 		}
 	}
 	name := ""
@@ -119,7 +120,7 @@ func (c *Config) Apply(fsys fs.FS, pack *packs.Pack, problems []packs.Problem) (
 	}
 	for _, p := range problems {
 		reason := ""
-		if !required[p.Error()] {
+		if !required[packs.Line(p)] {
 			if reason = silencedBy(comments, p); reason == "" {
 				reason = c.rule(name, p)
 			}
@@ -128,7 +129,7 @@ func (c *Config) Apply(fsys fs.FS, pack *packs.Pack, problems []packs.Problem) (
 			left = append(left, p)
 			continue
 		}
-		ignored = append(ignored, Ignored{p, reason})
+		ignored = append(ignored, Ignored{packs.JSON(p), reason})
 	}
 	for _, found := range comments {
 		what := ""
@@ -140,21 +141,22 @@ func (c *Config) Apply(fsys fs.FS, pack *packs.Pack, problems []packs.Problem) (
 		default:
 			continue
 		}
-		left = append(left, packs.Problem{
-			Code: packs.CodeIgnore, Severity: packs.Note, Path: found.path, Line: found.line, What: what,
-			Remedy: "write # packhouse:ignore CODE reason, in the line of the finding or above it",
+		left = append(left, finding.Finding{
+			Code: packs.CodeIgnore, Severity: finding.Note, What: what,
+			Subject: finding.Subject{File: found.path, Line: found.line},
+			Remedy:  "write # packhouse:ignore CODE reason, in the line of the finding or above it",
 		})
 	}
 	return left, ignored
 }
 
-func (c *Config) rule(name string, p packs.Problem) string {
+func (c *Config) rule(name string, p finding.Finding) string {
 	matches := func(pattern, text string) bool {
 		matched, _ := path.Match(pattern, text)
 		return pattern == "" || matched
 	}
 	for _, r := range c.Ignore {
-		if r.Code == p.Code && matches(r.Pack, name) && matches(r.Path, p.Path) && strings.Contains(p.What, r.Match) {
+		if r.Code == p.Code && matches(r.Pack, name) && matches(r.Path, p.File) && strings.Contains(p.What, r.Match) {
 			return r.Reason
 		}
 	}
@@ -163,9 +165,9 @@ func (c *Config) rule(name string, p packs.Problem) string {
 
 // silencedBy returns the reason of the comment that silences a finding, or "". A finding without a
 // line is silenced by a comment anywhere in its file.
-func silencedBy(comments []*comment, p packs.Problem) string {
+func silencedBy(comments []*comment, p finding.Finding) string {
 	for _, found := range comments {
-		isAbout := found.code == p.Code && found.path == p.Path && (p.Line == 0 || p.Line == found.line)
+		isAbout := found.code == p.Code && found.path == p.File && (p.Line == 0 || p.Line == found.line)
 		if isAbout && found.reason != "" {
 			found.used = true
 			return found.reason

@@ -6,6 +6,7 @@ import (
 
 	"gopkg.in/yaml.v3"
 
+	"packhouse/finding"
 	"packhouse/packs"
 )
 
@@ -23,7 +24,7 @@ func (l *linter) images() {
 	}
 	if list.Kind != yaml.SequenceNode {
 		if list.Tag != "!!null" {
-			l.report(packs.Error, packs.CodeImageList, packs.ValuesFile, list.Line, "write one item per image: - image: …",
+			l.report(finding.Refused, packs.CodeImageList, packs.ValuesFile, list.Line, "write one item per image: - image: …",
 				"pack.content.images is %s, and has to be a list", kindOf(list))
 		}
 		return
@@ -37,7 +38,7 @@ func (l *linter) imageItem(item *yaml.Node) {
 	key, value := member(item, "image")
 	switch {
 	case item.Kind == yaml.ScalarNode:
-		l.report(packs.Warning, packs.CodeImageList, packs.ValuesFile, item.Line, "write - image: "+item.Value,
+		l.report(finding.Warning, packs.CodeImageList, packs.ValuesFile, item.Line, "write - image: "+item.Value,
 			"the item %q is not a table with the key image", item.Value)
 		value = item
 	case key == nil:
@@ -47,7 +48,7 @@ func (l *linter) imageItem(item *yaml.Node) {
 		if len(names) == 1 {
 			remedy = "write image instead of " + names[0]
 		}
-		l.report(packs.Error, packs.CodeImageList, packs.ValuesFile, item.Line, remedy,
+		l.report(finding.Refused, packs.CodeImageList, packs.ValuesFile, item.Line, remedy,
 			"the item has no key image: it has %s", strings.Join(names, ", "))
 		return
 	}
@@ -59,20 +60,20 @@ func (l *linter) imageItem(item *yaml.Node) {
 	_, tag, hasTag := strings.Cut(name[strings.LastIndexByte(name, '/')+1:], ":")
 	switch {
 	case reference == "":
-		l.report(packs.Error, packs.CodeImageReference, packs.ValuesFile, item.Line, "name an image, or remove the item",
+		l.report(finding.Refused, packs.CodeImageReference, packs.ValuesFile, item.Line, "name an image, or remove the item",
 			"an image has no name")
 	case !packs.ValidImage(reference):
 		remedy := "write HOST/PATH:TAG"
 		if lower := strings.ToLower(name); packs.ValidImage(lower) && name != lower {
 			remedy = "names of images are lower case: " + strings.TrimSuffix(lower, strings.ToLower(tag)) + tag
 		}
-		l.report(packs.Error, packs.CodeImageReference, packs.ValuesFile, value.Line, remedy,
+		l.report(finding.Refused, packs.CodeImageReference, packs.ValuesFile, value.Line, remedy,
 			"%q is not the name of an image", reference)
 	case tag == "latest" && digest == "":
-		l.report(packs.Warning, packs.CodeImageLatest, packs.ValuesFile, value.Line, "name the version",
+		l.report(finding.Warning, packs.CodeImageLatest, packs.ValuesFile, value.Line, "name the version",
 			"%s changes over time: clusters and mirrors may have different images", reference)
 	case !hasTag && digest == "":
-		l.report(packs.Warning, packs.CodeImageLatest, packs.ValuesFile, value.Line, "add the tag that the pack deploys",
+		l.report(finding.Warning, packs.CodeImageLatest, packs.ValuesFile, value.Line, "add the tag that the pack deploys",
 			"%s has no tag, which means latest", reference)
 	}
 }

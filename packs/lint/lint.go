@@ -15,6 +15,7 @@ import (
 
 	"gopkg.in/yaml.v3"
 
+	"packhouse/finding"
 	"packhouse/packs"
 	"packhouse/packs/chart"
 	"packhouse/pattern"
@@ -29,7 +30,7 @@ type Options struct {
 // Rendered is what the templates of a pack deploy.
 type Rendered struct {
 	Images   []packs.Image
-	Failures []packs.Problem
+	Failures []finding.Finding
 }
 
 // maxAlike limits how many findings of one kind are listed of one file.
@@ -37,7 +38,7 @@ const maxAlike = 15
 
 // Pack returns the findings of a pack whose files are at the root of fsys, in the order in which to
 // fix them, with those of packs.Pack.Lint.
-func Pack(fsys fs.FS, pack *packs.Pack, o Options) []packs.Problem {
+func Pack(fsys fs.FS, pack *packs.Pack, o Options) []finding.Finding {
 	l := &linter{fsys: fsys, pack: pack, o: o, count: map[string]int{}}
 	if pack.Metadata != nil {
 		l.charts = l.readCharts()
@@ -49,14 +50,14 @@ func Pack(fsys fs.FS, pack *packs.Pack, o Options) []packs.Problem {
 		l.presets()
 		l.rendered()
 	}
-	slices.SortStableFunc(l.found, func(a, b packs.Problem) int {
-		return cmp.Or(severityOrder(a)-severityOrder(b), strings.Compare(a.Path, b.Path), cmp.Compare(a.Line, b.Line))
+	slices.SortStableFunc(l.found, func(a, b finding.Finding) int {
+		return cmp.Or(severityOrder(a)-severityOrder(b), strings.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line))
 	})
 	return packs.Bounded(slices.Concat(pack.Lint(), l.found))
 }
 
-func severityOrder(p packs.Problem) int {
-	return slices.Index([]packs.Severity{packs.Error, packs.Warning, packs.Note}, p.Severity)
+func severityOrder(p finding.Finding) int {
+	return slices.Index([]finding.Severity{finding.Refused, finding.Warning, finding.Note}, p.Severity)
 }
 
 type linter struct {
@@ -65,7 +66,7 @@ type linter struct {
 	o      Options
 	charts []packChart
 	count  map[string]int // of findings, by code and file
-	found  []packs.Problem
+	found  []finding.Finding
 }
 
 // packChart is a chart that pack.json names.
@@ -75,7 +76,7 @@ type packChart struct {
 }
 
 // report adds a finding. Of many of the same kind in the same file, it lists the first.
-func (l *linter) report(severity packs.Severity, code, name string, line int, remedy, format string, args ...any) {
+func (l *linter) report(severity finding.Severity, code, name string, line int, remedy, format string, args ...any) {
 	key := code + "\x00" + name
 	if l.count[key]++; l.count[key] > maxAlike {
 		return
@@ -84,13 +85,13 @@ func (l *linter) report(severity packs.Severity, code, name string, line int, re
 	if l.count[key] == maxAlike {
 		what += "; further findings of this kind are not listed"
 	}
-	l.found = append(l.found, packs.Problem{
-		Code: code, Severity: severity, Path: name, Line: line, What: packs.Printable(what), Remedy: packs.Printable(remedy),
-	})
+	f := packs.About(severity, code, name, packs.Printable(what), packs.Printable(remedy))
+	f.Line = line
+	l.found = append(l.found, f)
 }
 
 // inMetadata adds a finding about a key of pack.json.
-func (l *linter) inMetadata(severity packs.Severity, code, key, remedy, format string, args ...any) {
+func (l *linter) inMetadata(severity finding.Severity, code, key, remedy, format string, args ...any) {
 	line, _ := l.pack.Position(key)
 	l.report(severity, code, packs.MetadataFile, line, remedy, format, args...)
 }
@@ -104,7 +105,7 @@ func (l *linter) readCharts() (charts []packChart) {
 		}
 		c, err := chart.Open(l.fsys, name)
 		if err != nil {
-			l.report(packs.Error, packs.CodeChart, name, 0, "create it with helm package", "it is not a chart: %v", err)
+			l.report(finding.Refused, packs.CodeChart, name, 0, "create it with helm package", "it is not a chart: %v", err)
 			continue
 		}
 		charts = append(charts, packChart{name, c})
@@ -118,28 +119,28 @@ func (l *linter) metadata() {
 	switch {
 	case m.Layer != "addon":
 	case m.AddonType == "":
-		l.inMetadata(packs.Warning, packs.CodeAddonType, "layer", "use one of "+strings.Join(addonTypes, ", "),
+		l.inMetadata(finding.Warning, packs.CodeAddonType, "layer", "use one of "+strings.Join(addonTypes, ", "),
 			"there is no addonType: Palette does not list the pack under a type")
 	case !slices.Contains(addonTypes, m.AddonType):
-		l.inMetadata(packs.Note, packs.CodeAddonType, "addonType", "common are "+strings.Join(addonTypes, ", "),
+		l.inMetadata(finding.Note, packs.CodeAddonType, "addonType", "common are "+strings.Join(addonTypes, ", "),
 			"the addonType %q is uncommon", m.AddonType)
 	}
 	if len(m.CloudTypes) == 0 {
-		l.inMetadata(packs.Warning, packs.CodeCloudTypes, "layer", `add "cloudTypes": ["all"], or those supported`,
+		l.inMetadata(finding.Warning, packs.CodeCloudTypes, "layer", `add "cloudTypes": ["all"], or those supported`,
 			"there are no cloudTypes: Palette offers the pack for no cloud")
 	}
 	for _, d := range m.Constraints.Dependencies {
 		if d.Layer == "" {
-			l.inMetadata(packs.Warning, packs.CodeConstraint, "constraints", "use one of "+strings.Join(packs.Layers, ", "),
+			l.inMetadata(finding.Warning, packs.CodeConstraint, "constraints", "use one of "+strings.Join(packs.Layers, ", "),
 				"the dependency %q has no layer", d.PackName)
 		}
 	}
 	if eol, err := time.Parse(time.DateOnly, m.EOL); err == nil && !l.o.Now.Before(eol.AddDate(0, 0, 1)) {
-		l.inMetadata(packs.Warning, packs.CodeEOLPassed, "eol", "publish a newer version",
+		l.inMetadata(finding.Warning, packs.CodeEOLPassed, "eol", "publish a newer version",
 			"the end of life of the pack has passed: %s", m.EOL)
 	}
 	if state := m.Annotations["system_state"]; state != "" && !slices.Contains(systemStates, state) {
-		l.inMetadata(packs.Warning, packs.CodeSystemState, "annotations", "use one of "+strings.Join(systemStates, ", "),
+		l.inMetadata(finding.Warning, packs.CodeSystemState, "annotations", "use one of "+strings.Join(systemStates, ", "),
 			"the annotation system_state has the unknown value %q", state)
 	}
 }
@@ -159,7 +160,7 @@ func (l *linter) files() {
 		seen := map[string]bool{}
 		for _, name := range names {
 			if seen[path.Clean(name)] {
-				l.inMetadata(packs.Warning, packs.CodeFileTwice, key, "remove one", "%q is in %s twice", name, key)
+				l.inMetadata(finding.Warning, packs.CodeFileTwice, key, "remove one", "%q is in %s twice", name, key)
 			}
 			seen[path.Clean(name)] = true
 		}
@@ -169,7 +170,7 @@ func (l *linter) files() {
 		base := path.Base(c.path)
 		if version := strings.TrimPrefix(c.Version, "v"); path.Ext(base) == ".tgz" && !slices.Contains(want, base) &&
 			(!strings.Contains(base, version) || !strings.HasPrefix(base, c.Name)) {
-			l.report(packs.Warning, packs.CodeChartName, c.path, 0, "rename it, and correct charts in pack.json",
+			l.report(finding.Warning, packs.CodeChartName, c.path, 0, "rename it, and correct charts in pack.json",
 				"the file contains the chart %s in version %s", c.Name, c.Version)
 		}
 	}
@@ -191,10 +192,10 @@ func (l *linter) unlisted(name string) {
 	m := l.pack.Metadata
 	switch ext := path.Ext(name); {
 	case ext == ".tgz" && path.Dir(name) == "charts" && !isListed(m.Charts):
-		l.report(packs.Warning, packs.CodeFileUnlisted, name, 0, "add it to charts in pack.json, or remove it",
+		l.report(finding.Warning, packs.CodeFileUnlisted, name, 0, "add it to charts in pack.json, or remove it",
 			"the chart is not in charts of pack.json: it is not deployed")
 	case (ext == ".yaml" || ext == ".yml") && strings.HasPrefix(name, "manifests/") && !isListed(m.KubeManifests):
-		l.report(packs.Warning, packs.CodeFileUnlisted, name, 0, "add it to kubeManifests in pack.json, or remove it",
+		l.report(finding.Warning, packs.CodeFileUnlisted, name, 0, "add it to kubeManifests in pack.json, or remove it",
 			"the manifest is not in kubeManifests of pack.json: it is not applied")
 	}
 }
@@ -213,7 +214,7 @@ func (l *linter) manifest(name string) {
 			continue
 		}
 		if line, what, ok := yamlError(err); ok {
-			l.report(packs.Error, packs.CodeManifest, name, line, "", "the manifest is not YAML: %s", what)
+			l.report(finding.Refused, packs.CodeManifest, name, line, "", "the manifest is not YAML: %s", what)
 		}
 		return
 	}
@@ -253,10 +254,10 @@ func (l *linter) rendered() {
 	for _, image := range r.Images {
 		switch {
 		case image.From&(packs.Rendered|packs.Declared) == packs.Rendered && !strings.Contains(image.Source, "/tests/"):
-			l.report(packs.Warning, packs.CodeImageUndeclared, packs.ValuesFile, 0, "add it to pack.content.images",
+			l.report(finding.Warning, packs.CodeImageUndeclared, packs.ValuesFile, 0, "add it to pack.content.images",
 				"%s is deployed by %s, and not declared: a cluster without internet cannot pull it", image.Reference, image.Source)
 		case image.From == packs.Declared && len(r.Failures) == 0:
-			l.report(packs.Note, packs.CodeImageUnused, packs.ValuesFile, 0, "remove it, unless an operator uses it",
+			l.report(finding.Note, packs.CodeImageUnused, packs.ValuesFile, 0, "remove it, unless an operator uses it",
 				"%s is declared, and no chart or manifest deploys it", image.Reference)
 		}
 	}

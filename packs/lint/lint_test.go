@@ -18,6 +18,7 @@ import (
 
 	"github.com/aymanbagabas/go-udiff"
 
+	"packhouse/finding"
 	"packhouse/packs"
 )
 
@@ -107,7 +108,7 @@ func findings(t *testing.T, files map[string]string, o Options) string {
 		}
 	}
 	for _, p := range ignored {
-		fmt.Fprintf(&text, "ignored %s %s: %s\n", p.Code, p.Where(), p.Reason)
+		fmt.Fprintf(&text, "ignored %s %s: %s\n", p.Code, p.Finding().Where(), p.Reason)
 	}
 	return text.String()
 }
@@ -265,7 +266,7 @@ func TestConfig(t *testing.T) {
 		}
 	}
 	c := Config{Ignore: []Rule{{Code: "pack-eol", Pack: "web*", Path: "pack.json", Match: "date", Reason: "known"}}}
-	p := packs.Problem{Code: "pack-eol", Path: "pack.json", What: "no date"}
+	p := finding.Finding{Code: "pack-eol", Subject: finding.Subject{File: "pack.json"}, What: "no date"}
 	other := p
 	other.What = "passed"
 	if c.rule("web-2", p) != "known" || c.rule("db", p) != "" || c.rule("web", other) != "" {

@@ -46,7 +46,7 @@ func TestLongFiles(t *testing.T) {
 	for _, p := range left {
 		switch p.Code {
 		case packs.CodeFileSize:
-			long = append(long, p.Path)
+			long = append(long, p.File)
 		case packs.CodeValues, packs.CodeManifest:
 			t.Errorf("a part of the file was parsed: %v", p)
 		}

@@ -5,6 +5,7 @@ import (
 
 	"gopkg.in/yaml.v3"
 
+	"packhouse/finding"
 	"packhouse/packs"
 	"packhouse/packs/chart"
 )
@@ -19,7 +20,7 @@ func (l *linter) presets() {
 	key, list := member(tree(&document), "presets")
 	if key == nil || list.Kind != yaml.SequenceNode {
 		if key == nil || list.Tag != "!!null" {
-			l.report(packs.Error, packs.CodePreset, packs.PresetsFile, 1, "write presets: and a list below it",
+			l.report(finding.Refused, packs.CodePreset, packs.PresetsFile, 1, "write presets: and a list below it",
 				"the file has no list of presets")
 		}
 		return
@@ -33,30 +34,30 @@ func (l *linter) presets() {
 var presetKeys = []string{"name", "displayName", "group", "remove", "add"}
 
 func (l *linter) preset(preset *yaml.Node, names map[string]int) {
-	report := func(severity packs.Severity, line int, remedy, format string, args ...any) {
+	report := func(severity finding.Severity, line int, remedy, format string, args ...any) {
 		l.report(severity, packs.CodePreset, packs.PresetsFile, line, remedy, format, args...)
 	}
 	if mapping(preset) == nil {
-		report(packs.Error, preset.Line, "write - name: …", "a preset is %s, and has to be a table", kindOf(preset))
+		report(finding.Refused, preset.Line, "write - name: …", "a preset is %s, and has to be a table", kindOf(preset))
 		return
 	}
 	keys(preset, func(key, _ *yaml.Node) {
 		if !isKnown(presetKeys, key.Value) {
-			report(packs.Warning, key.Line, meant(key.Value, presetKeys), "a preset has the unknown key %s", key.Value)
+			report(finding.Warning, key.Line, meant(key.Value, presetKeys), "a preset has the unknown key %s", key.Value)
 		}
 	})
 	_, name := member(preset, "name")
 	_, group := member(preset, "group")
 	switch {
 	case name == nil || name.Value == "":
-		report(packs.Error, preset.Line, "add name", "a preset has no name")
+		report(finding.Refused, preset.Line, "add name", "a preset has no name")
 	case group == nil || group.Value == "":
-		report(packs.Warning, preset.Line, "add group: users choose one preset of each group",
+		report(finding.Warning, preset.Line, "add group: users choose one preset of each group",
 			"the preset %q has no group", name.Value)
 	default:
 		id := group.Value + ":" + name.Value
 		if line, twice := names[id]; twice {
-			report(packs.Error, name.Line, "rename one", "the preset %q of the group %q is already in line %d",
+			report(finding.Refused, name.Line, "rename one", "the preset %q of the group %q is already in line %d",
 				name.Value, group.Value, line)
 		}
 		names[id] = name.Line
@@ -65,41 +66,42 @@ func (l *linter) preset(preset *yaml.Node, names map[string]int) {
 	l.presetAdd(preset, report)
 }
 
-func (l *linter) presetRemove(preset *yaml.Node, report func(packs.Severity, int, string, string, ...any)) {
+func (l *linter) presetRemove(preset *yaml.Node, report func(finding.Severity, int, string, string, ...any)) {
 	key, remove := member(preset, "remove")
 	if key == nil || remove.Tag == "!!null" {
 		return
 	}
 	if remove.Kind != yaml.SequenceNode {
-		report(packs.Error, remove.Line, "write a list", "remove is %s, and has to be a list of paths", kindOf(remove))
+		report(finding.Refused, remove.Line, "write a list", "remove is %s, and has to be a list of paths", kindOf(remove))
 		return
 	}
 	values, err := chart.ReadValues(withoutMacros(l.pack.Document(packs.ValuesFile)))
 	for _, item := range remove.Content {
 		if err == nil && item.Kind == yaml.ScalarNode && !hasParameter(values, item.Value) {
-			report(packs.Note, item.Line, "correct the path", "values.yaml has no value %s to remove", item.Value)
+			report(finding.Note, item.Line, "correct the path", "values.yaml has no value %s to remove", item.Value)
 		}
 	}
 }
 
-func (l *linter) presetAdd(preset *yaml.Node, report func(packs.Severity, int, string, string, ...any)) {
+func (l *linter) presetAdd(preset *yaml.Node, report func(finding.Severity, int, string, string, ...any)) {
 	key, add := member(preset, "add")
 	if key == nil || add.Tag == "!!null" {
 		return
 	}
 	if add.Kind != yaml.ScalarNode {
-		report(packs.Error, add.Line, "write add: | and the values below it", "add is %s, and has to be a text", kindOf(add))
+		report(finding.Refused, add.Line, "write add: | and the values below it",
+			"add is %s, and has to be a text", kindOf(add))
 		return
 	}
 	var values yaml.Node
 	if err := yaml.Unmarshal(withoutMacros([]byte(add.Value)), &values); err != nil {
 		line, what, _ := yamlError(err)
-		report(packs.Error, add.Line+line, "", "add is not YAML: %s", what)
+		report(finding.Refused, add.Line+line, "", "add is not YAML: %s", what)
 		return
 	}
 	root := tree(&values)
 	if root == nil && strings.TrimSpace(add.Value) != "" {
-		report(packs.Error, add.Line, "write values as in values.yaml", "add holds no values")
+		report(finding.Refused, add.Line, "write values as in values.yaml", "add holds no values")
 	}
 	_, charts := member(root, "charts")
 	l.valuesOfCharts(charts, packs.PresetsFile, add.Line)

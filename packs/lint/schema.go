@@ -6,6 +6,7 @@ import (
 
 	"gopkg.in/yaml.v3"
 
+	"packhouse/finding"
 	"packhouse/packs"
 	"packhouse/packs/chart"
 	"packhouse/pattern"
@@ -31,12 +32,12 @@ func (l *linter) schema() {
 	values, err := chart.ReadValues(withoutMacros(l.pack.Document(packs.ValuesFile)))
 	keys(tree(&document), func(key, value *yaml.Node) {
 		if err == nil && !hasParameter(values, key.Value) {
-			l.report(packs.Note, packs.CodeSchemaParameter, packs.SchemaFile, key.Line, "correct the path, or add the value",
+			l.report(finding.Note, packs.CodeSchemaParameter, packs.SchemaFile, key.Line, "correct the path, or add the value",
 				"values.yaml has no value %s", key.Value)
 		}
 		at, schema := member(value, "schema")
 		if at == nil || schema.Kind != yaml.ScalarNode {
-			l.report(packs.Warning, packs.CodeSchema, packs.SchemaFile, key.Line,
+			l.report(finding.Warning, packs.CodeSchema, packs.SchemaFile, key.Line,
 				`write schema: '{{ required | format "${string}" }}'`, "%s has no schema", key.Value)
 			return
 		}
@@ -75,14 +76,14 @@ func (l *linter) schemaText(n *yaml.Node) {
 		inner, ok = strings.CutSuffix(inner, "}}")
 	}
 	if !ok {
-		l.report(packs.Warning, packs.CodeSchema, packs.SchemaFile, n.Line, `write '{{ required | format "${string}" }}'`,
+		l.report(finding.Warning, packs.CodeSchema, packs.SchemaFile, n.Line, `write '{{ required | format "${string}" }}'`,
 			"the schema %q is not in braces", text)
 		return
 	}
 	for part := range strings.SplitSeq(quoted().ReplaceAllString(inner, `""`), "|") {
 		name, _, _ := strings.Cut(strings.TrimSpace(part), " ")
 		if name = strings.TrimSuffix(name, `""`); !isKnown(schemaFunctions, name) {
-			l.report(packs.Warning, packs.CodeSchema, packs.SchemaFile, n.Line, "use "+strings.Join(schemaFunctions, ", "),
+			l.report(finding.Warning, packs.CodeSchema, packs.SchemaFile, n.Line, "use "+strings.Join(schemaFunctions, ", "),
 				"the schema has the unknown function %q", name)
 		}
 	}
@@ -101,16 +102,16 @@ func (l *linter) schemaType(n *yaml.Node, name, detail string) {
 		if near := spelling.Nearest(name, schemaTypes); near != "" {
 			remedy = "did you mean " + near + "?"
 		}
-		l.report(packs.Error, packs.CodeSchema, packs.SchemaFile, n.Line, remedy, "there is no type %q", name)
+		l.report(finding.Refused, packs.CodeSchema, packs.SchemaFile, n.Line, remedy, "there is no type %q", name)
 	case name == "list" && strings.Trim(detail, "[] ,") == "":
-		l.report(packs.Error, packs.CodeSchema, packs.SchemaFile, n.Line, "write ${list:[a,b]}", "the list has no items")
+		l.report(finding.Refused, packs.CodeSchema, packs.SchemaFile, n.Line, "write ${list:[a,b]}", "the list has no items")
 	case isPattern || name == "string" && detail != "":
 		pattern = strings.TrimSuffix(pattern, "/")
 		if !isPattern {
 			pattern = detail
 		}
 		if _, err := regexp.Compile(pattern); err != nil {
-			l.report(packs.Error, packs.CodeSchema, packs.SchemaFile, n.Line, "patterns are RE2, as in Go",
+			l.report(finding.Refused, packs.CodeSchema, packs.SchemaFile, n.Line, "patterns are RE2, as in Go",
 				"the pattern cannot be read: %v", err)
 		}
 	}

@@ -9,6 +9,7 @@ import (
 
 	"gopkg.in/yaml.v3"
 
+	"packhouse/finding"
 	"packhouse/packs"
 	"packhouse/pattern"
 	"packhouse/spelling"
@@ -78,9 +79,9 @@ func (l *linter) values() {
 	text := l.pack.Document(packs.ValuesFile)
 	var document yaml.Node
 	if err := yaml.Unmarshal(withoutMacros(text), &document); err != nil {
-		severity := packs.Error
+		severity := finding.Refused
 		if macro().Match(text) {
-			severity = packs.Warning // what replaces a macro may complete it
+			severity = finding.Warning // what replaces a macro may complete it
 		}
 		line, what, _ := yamlError(err)
 		l.report(severity, packs.CodeValues, packs.ValuesFile, line, "", "the file is not YAML: %s", what)
@@ -89,7 +90,7 @@ func (l *linter) values() {
 	root := tree(&document)
 	if root == nil {
 		if len(document.Content) > 0 && document.Content[0].Tag != "!!null" {
-			l.report(packs.Error, packs.CodeValues, packs.ValuesFile, 0, "", "the file holds no mapping")
+			l.report(finding.Refused, packs.CodeValues, packs.ValuesFile, 0, "", "the file holds no mapping")
 			return
 		}
 		root = &yaml.Node{Kind: yaml.MappingNode}
@@ -110,9 +111,9 @@ func (l *linter) unique(n *yaml.Node, place string) {
 	keys(n, func(key, value *yaml.Node) {
 		inner := strings.TrimPrefix(place+"."+key.Value, ".")
 		if line, twice := first[key.Value]; twice {
-			severity := packs.Warning
+			severity := finding.Warning
 			if place == "" {
-				severity = packs.Error // a whole section
+				severity = finding.Refused // a whole section
 			}
 			l.report(severity, packs.CodeValuesDuplicate, packs.ValuesFile, key.Line, "merge the two",
 				"the key %s already occurs in line %d", inner, line)
@@ -149,7 +150,7 @@ func (l *linter) valuesOfCharts(charts *yaml.Node, file string, line int) {
 		if slices.Contains(names, key.Value) {
 			return
 		}
-		l.report(packs.Warning, packs.CodeValuesChart, file, place(key, line), meant(key.Value, names),
+		l.report(finding.Warning, packs.CodeValuesChart, file, place(key, line), meant(key.Value, names),
 			"charts.%s has no effect: the pack has no chart of that name", key.Value)
 	})
 }
@@ -164,7 +165,7 @@ func (l *linter) valuesOfManifests(manifests *yaml.Node, file string, line int) 
 		if slices.Contains(names, key.Value) {
 			return
 		}
-		l.report(packs.Warning, packs.CodeValuesManifest, file, place(key, line), meant(key.Value, names),
+		l.report(finding.Warning, packs.CodeValuesManifest, file, place(key, line), meant(key.Value, names),
 			"manifests.%s has no effect: the pack has no manifest of that name", key.Value)
 	})
 }
@@ -201,7 +202,7 @@ func (l *linter) valuesOf(c packChart, charts *yaml.Node) {
 		if key != nil {
 			line = key.Line
 		}
-		l.report(packs.Warning, packs.CodeValuesUnset, packs.ValuesFile, line, "add its values below charts."+c.Name,
+		l.report(finding.Warning, packs.CodeValuesUnset, packs.ValuesFile, line, "add its values below charts."+c.Name,
 			"the chart %s gets no values: users cannot configure it", c.Name)
 		return
 	}
@@ -225,7 +226,7 @@ func (l *linter) items(n *yaml.Node, place string) {
 				continue
 			}
 			if line, twice := first[string(text)]; twice {
-				l.report(packs.Warning, packs.CodeValuesDuplicate, packs.ValuesFile, item.Line, "remove one",
+				l.report(finding.Warning, packs.CodeValuesDuplicate, packs.ValuesFile, item.Line, "remove one",
 					"%s has the same item in line %d", place, line)
 			} else {
 				first[string(text)] = item.Line
@@ -247,7 +248,7 @@ func (l *linter) subset(values, defaults *yaml.Node, c packChart, place string) 
 			if strings.HasSuffix(place, ".limits") && (key.Value == "cpu" || key.Value == "memory") {
 				return
 			}
-			l.report(packs.Warning, packs.CodeValuesUnknown, packs.ValuesFile, key.Line,
+			l.report(finding.Warning, packs.CodeValuesUnknown, packs.ValuesFile, key.Line,
 				unknownRemedy(c, table, key.Value, place),
 				"the chart %s has no value %s", c.Name, strings.TrimPrefix(inner, "charts."+c.Name+"."))
 			return
@@ -263,7 +264,7 @@ func (l *linter) subset(values, defaults *yaml.Node, c packChart, place string) 
 		switch {
 		case isEmpty:
 		case given.Kind != yaml.ScalarNode && fallback.Kind != given.Kind:
-			l.report(packs.Warning, packs.CodeValuesType, packs.ValuesFile, key.Line, "see the chart's values.yaml",
+			l.report(finding.Warning, packs.CodeValuesType, packs.ValuesFile, key.Line, "see the chart's values.yaml",
 				"%s is %s, and %s in the chart's values", inner, kindOf(given), kindOf(fallback))
 		case given.Kind == yaml.MappingNode:
 			l.subset(given, fallback, c, inner)

@@ -81,8 +81,10 @@ func (fs Findings) Error() string {
 
 // MarshalJSON encodes the findings as check, status and config verify print them.
 func (fs Findings) MarshalJSON() ([]byte, error) {
-	return finding.MarshalList(fs, func(j *finding.JSON) {
-		j.Severity = finding.Severity(Label(j.Severity))
+	return finding.MarshalList(fs, func(f finding.Finding) finding.JSON {
+		j := f.JSON()
+		j.Severity = finding.Severity(Label(f.Severity))
+		return j
 	})
 }
 

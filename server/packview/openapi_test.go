@@ -1,6 +1,8 @@
 package packview
 
 import (
+	"encoding/json"
+	"errors"
 	"go/ast"
 	"go/parser"
 	"go/token"
@@ -16,6 +18,7 @@ import (
 
 	"gopkg.in/yaml.v3"
 
+	"packhouse/finding"
 	"packhouse/packs"
 	"packhouse/server/route"
 )
@@ -103,12 +106,23 @@ func packActions(t *testing.T) []string {
 // TestAnswersAreDescribed compares the schemas with the structs that are written.
 func TestAnswersAreDescribed(t *testing.T) {
 	schemas := describedAPI(t).Components.Schemas
-	for name, value := range map[string]any{"Version": Version{}, "Pack": packAnswer{}, "Pushed": pushed{}, "Problem": packs.Problem{}} {
+	for name, value := range map[string]any{"Version": Version{}, "Pack": packAnswer{}, "Pushed": pushed{}} {
 		properties := schemas[name].Properties
 		want := slices.Sorted(slices.Values(keysOf(reflect.TypeOf(value))))
 		if got := slices.Sorted(maps.Keys(properties)); !slices.Equal(got, want) {
 			t.Errorf("%s: described are %q, written are %q", name, got, want)
 		}
+	}
+	text, err := json.Marshal(packs.Findings{{
+		What: "w", Remedy: "r", Subject: finding.Subject{File: "f", Line: 1, Column: 1},
+	}})
+	var written []map[string]any
+	if err := errors.Join(err, json.Unmarshal(text, &written)); err != nil {
+		t.Fatal(err)
+	}
+	got, want := slices.Sorted(maps.Keys(schemas["Problem"].Properties)), slices.Sorted(maps.Keys(written[0]))
+	if !slices.Equal(got, want) {
+		t.Errorf("Problem: described are %q, written are %q", got, want)
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 
 	"github.com/opencontainers/go-digest"
 
+	"packhouse/finding"
 	"packhouse/packs"
 	"packhouse/server/auth"
 	"packhouse/server/manifest"
@@ -30,15 +31,15 @@ const (
 
 // pushed is the response to a push.
 type pushed struct {
-	Name       string          `json:"name"`
-	Version    string          `json:"version"`
-	Tag        string          `json:"tag"`
-	Digest     digest.Digest   `json:"digest"`  // of the manifest: what Palette remembers
-	Archive    digest.Digest   `json:"archive"` // of the archive
-	Size       int64           `json:"size"`    // of the archive, in bytes
-	Replaced   digest.Digest   `json:"replaced,omitempty"`
-	ParentTags []string        `json:"parentTags"`
-	Problems   []packs.Problem `json:"problems"` // warnings of lint
+	Name       string         `json:"name"`
+	Version    string         `json:"version"`
+	Tag        string         `json:"tag"`
+	Digest     digest.Digest  `json:"digest"`  // of the manifest: what Palette remembers
+	Archive    digest.Digest  `json:"archive"` // of the archive
+	Size       int64          `json:"size"`    // of the archive, in bytes
+	Replaced   digest.Digest  `json:"replaced,omitempty"`
+	ParentTags []string       `json:"parentTags"`
+	Problems   packs.Findings `json:"problems"` // warnings of lint
 }
 
 // pushArchive receives and validates an archive, and stores it as the artifact that an OCI client
@@ -78,7 +79,7 @@ func (v *View) pushArchive(w http.ResponseWriter, r *http.Request, grant auth.Gr
 	}
 	answer := pushed{
 		Name: req.Pack, Version: req.Version, Tag: tag.String(), Archive: got.digest, Size: got.size, ParentTags: []string{},
-		Problems: append([]packs.Problem{}, got.problems...),
+		Problems: append(packs.Findings{}, got.problems...),
 	}
 	if same := v.standsFor(ctx, req.Repository, tag, got.digest); same != "" {
 		answer.Digest = same
@@ -129,7 +130,7 @@ type received struct {
 	digest   digest.Digest
 	size     int64
 	contents *packs.Contents
-	problems []packs.Problem
+	problems []finding.Finding
 }
 
 // errRead is the error for writes after the reader has ended.
@@ -154,15 +155,15 @@ func (v *View) receive(ctx context.Context, owner storage.Owner, up storage.Uplo
 	up, err := v.o.Store.AppendUpload(ctx, owner, up.ID, 0, io.TeeReader(body, io.MultiWriter(hash.Hash(), writer)), r.ContentLength)
 	_ = writer.CloseWithError(err) // nil ends it with io.EOF
 	refused := <-parsed
+	var p *packs.Invalid
 	switch {
 	case body.err != nil:
 		if p, ok := errors.AsType[*problem.Error](body.err); ok {
 			return got, p
 		}
 		return got, problem.New(http.StatusBadRequest, problem.BlobUploadInvalid, "the body ended early: push the archive again").Because(body.err)
-	case isProblem(refused):
-		p, _ := errors.AsType[packs.Problem](refused)
-		return got, invalid([]packs.Problem{p})
+	case errors.As(refused, &p):
+		return got, invalid([]finding.Finding{p.Finding})
 	case err != nil:
 		return got, err
 	case refused != nil:
@@ -170,11 +171,6 @@ func (v *View) receive(ctx context.Context, owner storage.Owner, up storage.Uplo
 	}
 	got.digest, got.size = hash.Digest(), up.Offset
 	return got, nil
-}
-
-func isProblem(err error) bool {
-	_, ok := errors.AsType[packs.Problem](err)
-	return ok
 }
 
 // source records a failure to read the request body.
@@ -194,39 +190,37 @@ func (s *source) Read(p []byte) (int, error) {
 
 // judgePush returns the warnings of lint. It returns an error if the archive is not a valid pack,
 // or not the one in the path.
-func judgePush(req route.Request, contents *packs.Contents) ([]packs.Problem, error) {
+func judgePush(req route.Request, contents *packs.Contents) ([]finding.Finding, error) {
 	problems := contents.Lint()
 	if m := contents.Metadata; m != nil {
 		if m.Name != "" && m.Name != req.Pack {
-			problems = append(problems, packs.Problem{
-				Code: packs.CodeName, Severity: packs.Error, Path: packs.MetadataFile, What: fmt.Sprintf("the name is %q, but the pack is pushed as %q", packs.Printable(m.Name), req.Pack),
-				Remedy: "push it to the path with its name",
-			})
+			problems = append(problems, packs.About(finding.Refused, packs.CodeName, packs.MetadataFile,
+				fmt.Sprintf("the name is %q, but the pack is pushed as %q", packs.Printable(m.Name), req.Pack),
+				"push it to the path with its name"))
 		}
 		if m.Version != "" && m.Version != req.Version {
-			problems = append(problems, packs.Problem{
-				Code: packs.CodeVersion, Severity: packs.Error, Path: packs.MetadataFile, What: fmt.Sprintf("the version is %q, but the pack is pushed as %q", packs.Printable(m.Version), req.Version),
-				Remedy: "push it to the path with its version",
-			})
+			problems = append(problems, packs.About(finding.Refused, packs.CodeVersion, packs.MetadataFile,
+				fmt.Sprintf("the version is %q, but the pack is pushed as %q", packs.Printable(m.Version), req.Version),
+				"push it to the path with its version"))
 		}
 	}
-	if packs.HasErrors(problems) {
+	if finding.AnyRefused(problems) {
 		return nil, invalid(problems)
 	}
 	return problems, nil
 }
 
 // invalid returns the refusal of an archive, with all its problems.
-func invalid(problems []packs.Problem) *problem.Error {
+func invalid(problems []finding.Finding) *problem.Error {
 	first := problems[0]
 	for _, p := range problems {
-		if p.Severity == packs.Error {
+		if p.Severity == finding.Refused {
 			first = p
 			break
 		}
 	}
-	return problem.New(http.StatusUnprocessableEntity, packInvalid, "%s", "the archive is not a pack that can be installed: "+first.Error()).
-		About(map[string]any{"problems": problems})
+	return problem.New(http.StatusUnprocessableEntity, packInvalid, "%s", "the archive is not a pack that can be installed: "+packs.Line(first)).
+		About(map[string]any{"problems": packs.Findings(problems)})
 }
 
 // pushTag returns the tag of a pushed pack: with the group in the request, otherwise with the group
@@ -237,10 +231,9 @@ func pushTag(req route.Request, m *packs.Metadata) (reference.Tag, error) {
 	}
 	tag, err := reference.ParseTag(m.Tag().String())
 	if err != nil {
-		return tag, invalid([]packs.Problem{{
-			Code: packs.CodeGroup, Severity: packs.Error, Path: packs.MetadataFile, What: fmt.Sprintf("group %q and the version are not a valid tag", packs.Printable(m.Group)),
-			Remedy: "use letters, digits, . _ and -, up to 128 with the version",
-		}})
+		return tag, invalid([]finding.Finding{packs.About(finding.Refused, packs.CodeGroup, packs.MetadataFile,
+			fmt.Sprintf("group %q and the version are not a valid tag", packs.Printable(m.Group)),
+			"use letters, digits, . _ and -, up to 128 with the version")})
 	}
 	return tag, nil
 }

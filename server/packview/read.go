@@ -52,7 +52,7 @@ type packAnswer struct {
 	Files    []fileAnswer    `json:"files"`
 	Images   []packs.Image   `json:"images"`
 	Logo     string          `json:"logo,omitempty"` // digest of the file that needs no credentials
-	Problems []packs.Problem `json:"problems"`       // findings of lint
+	Problems packs.Findings  `json:"problems"`       // findings of lint
 	Pack     json.RawMessage `json:"pack"`           // pack.json; null if it is missing or not JSON
 
 	Truncated []string `json:"truncated,omitempty"` // names of the lists that were cut
@@ -109,7 +109,7 @@ func (v *View) describePack(ctx context.Context, req route.Request) (digest.Dige
 	if err != nil {
 		return "", nil, err
 	}
-	a := packAnswer{Name: req.Pack, Version: f, Files: []fileAnswer{}, Images: []packs.Image{}, Problems: []packs.Problem{}}
+	a := packAnswer{Name: req.Pack, Version: f, Files: []fileAnswer{}, Images: []packs.Image{}, Problems: packs.Findings{}}
 	if f.Artifact != nil {
 		a.Archive = &archiveAnswer{f.Artifact.Archive.String(), f.Artifact.Size, f.Artifact.Title, archiveType}
 	}
@@ -118,7 +118,7 @@ func (v *View) describePack(ctx context.Context, req route.Request) (digest.Dige
 		a.addFiles(rec.Files)
 		a.Images, a.Problems = append(a.Images, rec.Images...), append(a.Problems, rec.Problems...)
 		if rec.Refused != nil {
-			a.Problems = append(a.Problems, *rec.Refused)
+			a.Problems = append(a.Problems, rec.Refused.Finding())
 		}
 		if logo, ok := rec.Logo(); ok {
 			a.Logo = "sha256:" + logo.SHA256

@@ -35,11 +35,11 @@ type constraintFlags struct {
 
 // constraintReport is the JSON of pack constraints check for one pack.
 type constraintReport struct {
-	Name         string          `json:"name"`
-	Version      string          `json:"version"`
-	Dependencies int             `json:"dependencies"` // compared
-	Resources    int             `json:"resources"`    // not compared
-	Problems     []packs.Problem `json:"problems"`
+	Name         string         `json:"name"`
+	Version      string         `json:"version"`
+	Dependencies int            `json:"dependencies"` // compared
+	Resources    int            `json:"resources"`    // not compared
+	Problems     packs.Findings `json:"problems"`
 }
 
 func newPackConstraintsCheck(a *cli.App) *cobra.Command {
@@ -115,7 +115,7 @@ func checkConstraints(a *cli.App, cmd *cobra.Command, args []string, o constrain
 			}
 		}
 		reports[i] = constraintReport{
-			Name: m.Name, Version: m.Version, Problems: append([]packs.Problem{}, m.Constraints.Check(all)...),
+			Name: m.Name, Version: m.Version, Problems: append(packs.Findings{}, m.Constraints.Check(all)...),
 			Dependencies: len(m.Constraints.Dependencies), Resources: len(m.Constraints.Resources),
 		}
 		violated = violated || len(reports[i].Problems) > 0

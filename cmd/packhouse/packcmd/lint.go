@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"packhouse/cmd/packhouse/cli"
+	"packhouse/finding"
 	"packhouse/packs"
 	"packhouse/packs/lint"
 	"packhouse/printable"
@@ -24,11 +25,11 @@ import (
 
 // lintReport is the JSON of pack lint for one pack. Several packs are a list of them.
 type lintReport struct {
-	Dir      string          `json:"dir"`
-	Name     string          `json:"name"`
-	Version  string          `json:"version"`
-	Problems []packs.Problem `json:"problems"`
-	Ignored  []lint.Ignored  `json:"ignored"`
+	Dir      string         `json:"dir"`
+	Name     string         `json:"name"`
+	Version  string         `json:"version"`
+	Problems packs.Findings `json:"problems"`
+	Ignored  []lint.Ignored `json:"ignored"`
 
 	files int
 }
@@ -61,7 +62,7 @@ configuration file silences findings anywhere. docs/palette.md explains the code
 			if err != nil {
 				return err
 			}
-			severity := cmp.Or(config.Severity, packs.Error)
+			severity := cmp.Or(config.Severity, finding.Refused)
 			if o.severity != "" {
 				if severity, err = lint.ParseSeverity(o.severity); err != nil {
 					return cli.UsageError(fmt.Errorf("--severity: %w", err))
@@ -125,7 +126,7 @@ func lintAll(ctx context.Context, dirs []string, config *lint.Config) ([]lintRep
 
 // lintFolder validates the pack in a folder.
 func lintFolder(ctx context.Context, dir string, config *lint.Config) (lintReport, error) {
-	report := lintReport{Dir: dir, Problems: []packs.Problem{}, Ignored: []lint.Ignored{}}
+	report := lintReport{Dir: dir, Problems: packs.Findings{}, Ignored: []lint.Ignored{}}
 	pack, err := openPack(dir)
 	if err != nil {
 		return report, err
@@ -150,7 +151,7 @@ func lintFolder(ctx context.Context, dir string, config *lint.Config) (lintRepor
 // lintPack returns the findings of a pack in a folder, without and with those that are ignored.
 func lintPack(
 	dir string, pack *packs.Pack, config *lint.Config, render func(*lint.Rendered) bool,
-) ([]packs.Problem, []lint.Ignored, error) {
+) ([]finding.Finding, []lint.Ignored, error) {
 	root, err := trust.OpenFolder(dir)
 	if err != nil {
 		return nil, nil, fmt.Errorf("open pack: %w", err)
@@ -163,8 +164,8 @@ func lintPack(
 
 // pushValidation returns what validates a pack before a push: the findings that every registry has,
 // and the errors of pack lint that are not ignored.
-func pushValidation(dir string) func(*packs.Pack) []packs.Problem {
-	return func(pack *packs.Pack) []packs.Problem {
+func pushValidation(dir string) func(*packs.Pack) []finding.Finding {
+	return func(pack *packs.Pack) []finding.Finding {
 		problems := pack.Lint()
 		config, err := readLintConfig("")
 		if err != nil {
@@ -175,7 +176,7 @@ func pushValidation(dir string) func(*packs.Pack) []packs.Problem {
 			return problems // the push reports it
 		}
 		for _, p := range found {
-			if p.Severity == packs.Error && !slices.Contains(problems, p) {
+			if p.Severity == finding.Refused && !slices.Contains(problems, p) {
 				problems = append(problems, p)
 			}
 		}
@@ -185,12 +186,9 @@ func pushValidation(dir string) func(*packs.Pack) []packs.Problem {
 
 // rendered fills in what the templates of a pack deploy. A pack that cannot be rendered is a finding.
 func rendered(ctx context.Context, dir string, r *lint.Rendered) bool {
-	failure := func(path, what string) packs.Problem {
-		return packs.Problem{
-			Code: packs.CodeChartRender, Severity: packs.Warning, Path: path,
-			What:   "it cannot be rendered with the pack's values: " + what,
-			Remedy: "set the values that it needs, or users have to",
-		}
+	failure := func(path, what string) finding.Finding {
+		return packs.About(finding.Warning, packs.CodeChartRender, path,
+			"it cannot be rendered with the pack's values: "+what, "set the values that it needs, or users have to")
 	}
 	result, err := renderPack(ctx, dir)
 	if err != nil {
@@ -224,9 +222,9 @@ func printLint(a *cli.App, reports []lintReport, asJSON bool) error {
 		if len(r.Ignored) > 0 {
 			a.Say("%s: ignored %s", printable.Line(r.Dir), spelling.Count(len(r.Ignored), "finding"))
 		}
-		errs += packs.Count(r.Problems, packs.Error)
-		warnings += packs.Count(r.Problems, packs.Warning)
-		notes += packs.Count(r.Problems, packs.Note)
+		errs += packs.Count(r.Problems, finding.Refused)
+		warnings += packs.Count(r.Problems, finding.Warning)
+		notes += packs.Count(r.Problems, finding.Note)
 	}
 	if len(reports) > 1 {
 		a.Say("%d packs: %s, %s, %s", len(reports),
@@ -263,19 +261,19 @@ func openWholePack(a *cli.App, dir string) (*packs.Pack, error) {
 }
 
 // sayProblems prints the problems of a pack to standard error.
-func sayProblems(a *cli.App, problems []packs.Problem) { writeProblems(a.Stderr, problems) }
+func sayProblems(a *cli.App, problems []finding.Finding) { writeProblems(a.Stderr, problems) }
 
 // warnProblems prints the problems of a pack that did not keep the command from succeeding, all of
 // them as warnings.
-func warnProblems(a *cli.App, problems []packs.Problem) {
+func warnProblems(a *cli.App, problems []finding.Finding) {
 	problems = slices.Clone(problems)
 	for i := range problems {
-		problems[i].Severity = packs.Warning
+		problems[i].Severity = finding.Warning
 	}
 	sayProblems(a, problems)
 }
 
-func writeProblems(w io.Writer, problems []packs.Problem) {
+func writeProblems(w io.Writer, problems []finding.Finding) {
 	for _, p := range problems {
 		printable.Value(&p) // names and values come from the pack
 		where := p.Where()

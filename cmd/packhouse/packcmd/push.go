@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"packhouse/cmd/packhouse/cli"
+	"packhouse/finding"
 	"packhouse/packs"
 	"packhouse/printable"
 	"packhouse/spelling"
@@ -100,7 +101,7 @@ func pushOne(ctx context.Context, a *cli.App, o pushFlags) error {
 	bar := cli.NewProgress(a)
 	o.push.Archiving = bar.Show("archiving")
 	o.push.Progress = bar.Show("pushing")
-	o.push.Lint = func(problems []packs.Problem) { sayProblems(a, problems) }
+	o.push.Lint = func(problems []finding.Finding) { sayProblems(a, problems) }
 	o.push.Validate = pushValidation(o.push.Dir)
 	pushed, err := client.Push(ctx, o.push)
 	bar.End()
@@ -142,12 +143,12 @@ const (
 
 // pushResult is the result of one push of several, as --json prints it.
 type pushResult struct {
-	Dir      string          `json:"dir"`
-	Result   string          `json:"result"` // pushed, unchanged, refused or failed
-	Pushed   *packs.Pushed   `json:"pack,omitempty"`
-	Problems []packs.Problem `json:"problems"`
-	Error    string          `json:"error,omitempty"`
-	Remedy   string          `json:"remedy,omitempty"`
+	Dir      string         `json:"dir"`
+	Result   string         `json:"result"` // pushed, unchanged, refused or failed
+	Pushed   *packs.Pushed  `json:"pack,omitempty"`
+	Problems packs.Findings `json:"problems"`
+	Error    string         `json:"error,omitempty"`
+	Remedy   string         `json:"remedy,omitempty"`
 }
 
 // pushMany pushes several packs in parallel and prints a table of the results. It fails if one of
@@ -205,10 +206,10 @@ func pushMany(ctx context.Context, a *cli.App, dirs []string, o pushFlags) error
 func pushListed(
 	ctx context.Context, client *packs.Client, dir string, o packs.PushOptions, line *cli.BoardLine,
 ) pushResult {
-	result := pushResult{Dir: dir, Problems: []packs.Problem{}}
+	result := pushResult{Dir: dir, Problems: packs.Findings{}}
 	o.Dir, o.Validate = dir, pushValidation(dir)
 	o.Archiving, o.Progress = line.Show("archiving"), line.Show("pushing")
-	o.Lint = func(problems []packs.Problem) { result.Problems = append(result.Problems, problems...) }
+	o.Lint = func(problems []finding.Finding) { result.Problems = append(result.Problems, problems...) }
 	pushed, err := client.Push(ctx, o)
 	switch refused, _ := errors.AsType[*packs.Refused](err); {
 	case refused != nil:
@@ -237,7 +238,7 @@ func printResults(a *cli.App, results []pushResult) error {
 		if r.Pushed != nil {
 			name, detail = r.Pushed.Name+":"+r.Pushed.Tag, r.Pushed.Digest
 		}
-		if warnings := packs.Count(r.Problems, packs.Warning); r.Pushed != nil && warnings > 0 {
+		if warnings := packs.Count(r.Problems, finding.Warning); r.Pushed != nil && warnings > 0 {
 			detail += "  " + spelling.Count(warnings, "warning")
 		}
 		fmt.Fprintf(table, "%s\t%s\t%s\n", printable.Line(name), r.Result, printable.Line(detail))

@@ -173,11 +173,10 @@ func told(err error) error {
 		}
 		return cli.WithHint(failure, "%s", failure.Remedy)
 	}
-	var problem packs.Problem
-	if errors.As(err, &problem) && problem.Remedy != "" {
-		remedy := problem.Remedy
-		problem.Remedy = ""
-		return cli.WithHint(problem, "%s", remedy)
+	if invalid, ok := errors.AsType[*packs.Invalid](err); ok && invalid.Remedy != "" {
+		said := *invalid
+		said.Remedy = ""
+		return cli.WithHint(&said, "%s", invalid.Remedy)
 	}
 	return err
 }

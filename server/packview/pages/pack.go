@@ -9,6 +9,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"packhouse/finding"
 	"packhouse/packs"
 	"packhouse/server/auth"
 	"packhouse/server/packview"
@@ -101,7 +102,7 @@ func (p *Pages) showPack(r *http.Request, grant auth.Grant) (*page, error) {
 		p.o.View.Records().NoteLogo(ctx, req.Repository, v.Summary, v.Digest, false)
 		d.Metadata = rec.Metadata
 		for _, problem := range rec.Problems {
-			if problem.Severity == packs.Error {
+			if problem.Severity == finding.Refused {
 				d.Errors++
 			}
 		}

@@ -22,6 +22,7 @@ import (
 
 	"github.com/opencontainers/go-digest"
 
+	"packhouse/finding"
 	"packhouse/packs"
 )
 
@@ -35,16 +36,16 @@ var documents = map[string]string{packs.LogoFile: ".logo", packs.ReadmeFile: ".r
 
 // Record describes one archive.
 type Record struct {
-	Extractor int             `json:"extractor"`
-	Archive   digest.Digest   `json:"archive"`
-	Refused   *packs.Problem  `json:"refused,omitempty"` // why the archive cannot be read; the following are then empty
-	Root      string          `json:"root,omitempty"`    // the folder of the archive that contains the pack
-	Size      int64           `json:"size"`              // of all files, in bytes
-	Files     []packs.File    `json:"files"`             // sorted by path
-	Images    []packs.Image   `json:"images"`
-	Problems  []packs.Problem `json:"problems"`           // findings of lint, in the order in which to fix them
-	JSON      string          `json:"packJson,omitempty"` // pack.json, unchanged
-	Documents []Document      `json:"documents"`
+	Extractor int            `json:"extractor"`
+	Archive   digest.Digest  `json:"archive"`
+	Refused   *finding.JSON  `json:"refused,omitempty"` // why the archive cannot be read; the following are then empty
+	Root      string         `json:"root,omitempty"`    // the folder of the archive that contains the pack
+	Size      int64          `json:"size"`              // of all files, in bytes
+	Files     []packs.File   `json:"files"`             // sorted by path
+	Images    []packs.Image  `json:"images"`
+	Problems  packs.Findings `json:"problems"`           // findings of lint, in the order in which to fix them
+	JSON      string         `json:"packJson,omitempty"` // pack.json, unchanged
+	Documents []Document     `json:"documents"`
 
 	Metadata *packs.Metadata `json:"-"` // parsed JSON; nil if it is invalid
 
@@ -62,11 +63,11 @@ type Document struct {
 // Reason returns why the archive is not a pack that can be installed, or "" if it is one.
 func (r *Record) Reason() string {
 	if r.Refused != nil {
-		return r.Refused.Error()
+		return packs.Line(r.Refused.Finding())
 	}
 	for _, p := range r.Problems {
-		if p.Severity == packs.Error {
-			return p.Error()
+		if p.Severity == finding.Refused {
+			return packs.Line(p)
 		}
 	}
 	return ""

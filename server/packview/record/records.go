@@ -14,6 +14,7 @@ import (
 	"github.com/opencontainers/go-digest"
 	"golang.org/x/sync/singleflight"
 
+	"packhouse/finding"
 	"packhouse/packs"
 	"packhouse/server/reference"
 	"packhouse/server/storage"
@@ -264,11 +265,11 @@ func (r *Records) extract(ctx context.Context, repo reference.Repository, archiv
 	if refused == nil {
 		return r.Keep(ctx, archive, contents), nil
 	}
-	problem, ok := errors.AsType[packs.Problem](refused)
+	invalid, ok := errors.AsType[*packs.Invalid](refused)
 	if !ok {
 		return nil, refused
 	}
-	rec := &Record{Extractor: Extractor, Archive: archive, Refused: &problem}
+	rec := &Record{Extractor: Extractor, Archive: archive, Refused: new(packs.JSON(invalid.Finding))}
 	r.keep(ctx, rec, nil)
 	return rec, nil
 }
@@ -283,9 +284,10 @@ func (r *Records) keep(ctx context.Context, rec *Record, kept map[string][]byte)
 		return
 	}
 	if content.Len() > storage.MaxDerived && rec.Refused == nil {
-		*rec = Record{Extractor: Extractor, Archive: rec.Archive, Refused: &packs.Problem{
-			Code: packs.CodeTooLarge, Severity: packs.Error, What: "the record of its files has more than 8 MiB", Remedy: "put only charts and manifests into a pack",
-		}}
+		*rec = Record{Extractor: Extractor, Archive: rec.Archive, Refused: new(packs.JSON(packs.About(
+			finding.Refused, packs.CodeTooLarge, "", "the record of its files has more than 8 MiB",
+			"put only charts and manifests into a pack",
+		)))}
 		r.keep(ctx, rec, nil)
 		return
 	}

@@ -2,34 +2,69 @@ package packs
 
 import (
 	"cmp"
+	"encoding/json"
 	"fmt"
-	"slices"
 	"strings"
+
+	"packhouse/finding"
 )
 
-// Severity is the effect of a problem.
-type Severity string
+// Findings are findings about a pack or an archive. Their file is relative to the pack's folder, with
+// slashes. Refused prevents a push; a warning is likely a mistake; a note may be intended.
+type Findings []finding.Finding
 
-// Severities. An error prevents a push; a warning is likely a mistake; a note may be intended.
-const (
-	Error   Severity = "error"
-	Warning Severity = "warning"
-	Note    Severity = "note"
-)
+// MarshalJSON encodes the findings as pack commands print them, and answers and records of packs
+// contain them.
+func (fs Findings) MarshalJSON() ([]byte, error) { return finding.MarshalList(fs, JSON) }
 
-// Problem is a problem of a pack or an archive. It implements error: ReadArchive returns one for an
-// archive that it refuses.
-type Problem struct { //nolint:errname // first of all a finding
-	Code     string   `json:"code"` // stable: docs/palette.md lists them all
-	Severity Severity `json:"severity"`
-	Path     string   `json:"path,omitempty"` // the file, relative to the pack's folder, with slashes
-	Line     int      `json:"line,omitempty"` // 1-based; 0: no line
-	Column   int      `json:"column,omitempty"`
-	What     string   `json:"what"`
-	Remedy   string   `json:"remedy,omitempty"`
+// UnmarshalJSON decodes what MarshalJSON encodes.
+func (fs *Findings) UnmarshalJSON(data []byte) error {
+	var list []finding.JSON
+	if err := json.Unmarshal(data, &list); err != nil || list == nil {
+		return err
+	}
+	*fs = make(Findings, len(list))
+	for i, j := range list {
+		(*fs)[i] = j.Finding()
+	}
+	return nil
 }
 
-// Codes of problems with a pack.
+// About returns a finding about a file of a pack; an empty name: about the pack or archive.
+func About(severity finding.Severity, code, name, what, remedy string) finding.Finding {
+	return finding.Finding{
+		Code: code, Severity: severity, What: what, Remedy: remedy, Subject: finding.Subject{File: name},
+	}
+}
+
+// JSON returns one of [Findings] in their format.
+func JSON(f finding.Finding) finding.JSON {
+	j := f.JSON()
+	j.File, j.Path = "", f.File
+	return j
+}
+
+// Line returns a finding in one line: where, what, and how to fix it.
+func Line(f finding.Finding) string {
+	line := f.What
+	if where := f.Where(); where != "" {
+		line = where + ": " + line
+	}
+	if f.Remedy != "" {
+		line += " (" + f.Remedy + ")"
+	}
+	return line
+}
+
+// Invalid is the error for an archive, or an artifact, that is not a valid pack.
+type Invalid struct { //nolint:errname // it names what the archive is
+	finding.Finding
+}
+
+// Error returns the finding in one line.
+func (e *Invalid) Error() string { return Line(e.Finding) }
+
+// Codes of findings about a pack.
 const (
 	CodeJSONMissing     = "pack-json-missing"
 	CodeJSONSyntax      = "pack-json-syntax"
@@ -104,40 +139,8 @@ const (
 	CodeArtifact        = "artifact-not-a-pack"
 )
 
-// Error returns the problem in one line: where, what, and how to fix it.
-func (p Problem) Error() string {
-	if p.Remedy == "" {
-		return p.located()
-	}
-	return p.located() + " (" + p.Remedy + ")"
-}
-
-// located returns the problem without its remedy.
-func (p Problem) located() string {
-	if where := p.Where(); where != "" {
-		return where + ": " + p.What
-	}
-	return p.What
-}
-
-// Where returns the location: "pack.json:3:14", "charts/x.tgz", or "".
-func (p Problem) Where() string {
-	switch {
-	case p.Path == "" || p.Line == 0:
-		return p.Path
-	case p.Column == 0:
-		return fmt.Sprintf("%s:%d", p.Path, p.Line)
-	}
-	return fmt.Sprintf("%s:%d:%d", p.Path, p.Line, p.Column)
-}
-
-// HasErrors reports whether a problem prevents a push.
-func HasErrors(problems []Problem) bool {
-	return slices.ContainsFunc(problems, func(p Problem) bool { return p.Severity == Error })
-}
-
-// Count returns how many problems have a severity.
-func Count(problems []Problem, severity Severity) int {
+// Count returns how many findings have a severity.
+func Count(problems []finding.Finding, severity finding.Severity) int {
 	n := 0
 	for _, p := range problems {
 		if p.Severity == severity {
@@ -147,16 +150,16 @@ func Count(problems []Problem, severity Severity) int {
 	return n
 }
 
-// Refused is the error for a pack that must not be pushed, with all its problems.
+// Refused is the error for a pack that must not be pushed, with all its findings.
 type Refused struct { //nolint:errname // it names what became of the pack
-	Problems []Problem
+	Problems []finding.Finding
 }
 
 func (r *Refused) Error() string {
 	var errors []string
 	for _, p := range r.Problems {
-		if p.Severity == Error {
-			errors = append(errors, p.Error())
+		if p.Severity == finding.Refused {
+			errors = append(errors, Line(p))
 		}
 	}
 	return strings.Join(errors, "; ")
@@ -171,7 +174,7 @@ func quote(text string) string {
 	return fmt.Sprintf("%q", text)
 }
 
-// byPlace compares problems of one file by position.
-func byPlace(a, b Problem) int {
+// byPlace compares findings about one file by position.
+func byPlace(a, b finding.Finding) int {
 	return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
 }
