@@ -112,7 +112,14 @@ func TestValidClientCAsStay(t *testing.T) {
 		f.write("clients.pem", valid)
 		c.HTTP.TLS.ClientCAs = []string{f.path("clients.pem")}
 	})
-	subjects := func() *tls.Config { return f.server.certs.serving.Load().tls }
+	subjects := func() *tls.Config {
+		t.Helper()
+		served, err := f.server.certs.tlsConfig().GetConfigForClient(&tls.ClientHelloInfo{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return served
+	}
 	before := subjects()
 	for name, content := range map[string][]byte{
 		"expired": expired, "empty": nil, "garbage": []byte("\x7fELF"),

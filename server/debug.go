@@ -4,18 +4,19 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/pprof"
 	"time"
 
+	"packhouse/server/config"
 	"packhouse/server/connection"
 )
 
 // startDebug serves metrics, health and profiles on a separate listener, if configured; on loopback
 // unless the address has a host. The returned function stops it.
-func (s *Server) startDebug() (stop func(), err error) {
-	c := s.current.Load().config.HTTP.Debug
+func startDebug(c config.Debug, metrics http.Handler, health http.HandlerFunc, log *slog.Logger) (stop func(), err error) {
 	if c.Addr == "" {
 		return func() {}, nil
 	}
@@ -33,21 +34,21 @@ func (s *Server) startDebug() (stop func(), err error) {
 		if path == "" {
 			path = "/metrics"
 		}
-		mux.Handle("GET "+path, s.metrics.handler())
+		mux.Handle("GET "+path, metrics)
 	}
-	mux.HandleFunc("GET /debug/health", s.health.ServeDebug)
+	mux.HandleFunc("GET /debug/health", health)
 	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
 	mux.HandleFunc("GET /debug/pprof/cmdline", pprof.Cmdline)
 	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
 	mux.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)
 	mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
-	h := &http.Server{Handler: localOnly(l.Addr(), mux), ErrorLog: errorLog(s.log), ReadHeaderTimeout: connection.HeaderTimeout, IdleTimeout: connection.IdleTimeout}
-	s.log.Info("metrics and profiles are served", "address", l.Addr().String(), "prometheus", c.Prometheus)
+	h := &http.Server{Handler: localOnly(l.Addr(), mux), ErrorLog: errorLog(log), ReadHeaderTimeout: connection.HeaderTimeout, IdleTimeout: connection.IdleTimeout}
+	log.Info("metrics and profiles are served", "address", l.Addr().String(), "prometheus", c.Prometheus)
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
 		if err := h.Serve(l); err != nil && !errors.Is(err, http.ErrServerClosed) {
-			s.log.Error("metrics are not served any more", "error", err)
+			log.Error("metrics are not served any more", "error", err)
 		}
 	}()
 	return func() {
@@ -58,4 +59,20 @@ func (s *Server) startDebug() (stop func(), err error) {
 		}
 		<-ended
 	}, nil
+}
+
+// localOnly rejects requests that reach h, which needs no authentication, on a loopback listener under
+// a foreign name: a web page whose name resolves to 127.0.0.1 (DNS rebinding) could read it through
+// its visitor's browser.
+func localOnly(listener net.Addr, h http.Handler) http.Handler {
+	if !config.Local(listener.Network(), listener.String()) {
+		return h
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if host := connection.HostName(r.Host); host != "" && !connection.LocalName(host) {
+			http.Error(w, "this address answers only to names of this machine: use localhost", http.StatusForbidden)
+			return
+		}
+		h.ServeHTTP(w, r)
+	})
 }

@@ -49,7 +49,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		rw.Finish(rec.aborted)
 		open.End()
 		s.metrics.observe(&rec, rw)
-		s.logAccess(r, st, &rec, rw)
+		if !st.config.Log.AccessLog.Disabled {
+			logAccess(s.log, r, &rec, rw)
+		}
 		s.audit.request(r, &rec, rw)
 		if rec.aborted || rw.HangUp() {
 			// Close the connection: the client must not take a response that was cut off for a complete one.

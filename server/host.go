@@ -1,7 +1,6 @@
 package server
 
 import (
-	"net"
 	"net/http"
 	"net/url"
 	"slices"
@@ -33,20 +32,6 @@ func (s *Server) checkHost(st *state, r *http.Request) error {
 func (s *Server) knownHost(c *config.Config, host string) bool {
 	return connection.LocalName(host) || host != "" && host == configuredHost(c) || slices.ContainsFunc(c.HTTP.TLS.LetsEncrypt.Hosts, func(h string) bool { return connection.HostName(h) == host }) ||
 		s.certs != nil && s.certs.leaf().VerifyHostname(host) == nil
-}
-
-// localOnly applies the same check to h, which serves a loopback listener without authentication.
-func localOnly(listener net.Addr, h http.Handler) http.Handler {
-	if !config.Local(listener.Network(), listener.String()) {
-		return h
-	}
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if host := connection.HostName(r.Host); host != "" && !connection.LocalName(host) {
-			http.Error(w, "this address answers only to names of this machine: use localhost", http.StatusForbidden)
-			return
-		}
-		h.ServeHTTP(w, r)
-	})
 }
 
 // configuredHost returns the name in http.host, or "" if it is not set.

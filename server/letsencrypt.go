@@ -5,18 +5,17 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"log"
 	"log/slog"
 	"net"
 	"net/http"
-	"strings"
 	"sync"
 	"time"
-
-	"github.com/prometheus/client_golang/prometheus"
 
 	"packhouse/certgen"
 	"packhouse/server/acme"
 	"packhouse/server/config"
+	"packhouse/server/connection"
 	"packhouse/server/storage"
 	"packhouse/server/storage/drivers"
 	"packhouse/trust"
@@ -114,21 +113,29 @@ func newManager(ctx context.Context, c *config.Config, store storage.Store, now 
 	return acme.New(ctx, o)
 }
 
+// challenges configures the listener for ACME challenges over HTTP.
+type challenges struct {
+	address  string // "": none
+	base     string // URL to which other requests are redirected; "": https and the requested host
+	limit    func(net.Listener) *connection.Listener
+	errorLog *log.Logger
+}
+
 // startOrders starts ordering certificates and, if an address is configured, answering HTTP
 // challenges. The returned function stops the latter. If the address cannot be bound, only
 // TLS-ALPN-01 is available.
-func (s *Server) startOrders(ctx context.Context, group *sync.WaitGroup) (stop func(), err error) {
+func (cs *certificates) startOrders(ctx context.Context, group *sync.WaitGroup, o challenges) (stop func(), err error) {
 	stop = func() {}
-	if s.certs == nil || s.certs.acme == nil {
+	if cs.acme == nil {
 		return stop, nil
 	}
-	if address := s.current.Load().config.HTTP.TLS.LetsEncrypt.HTTPAddr; address != "" {
+	if o.address != "" {
 		var l net.Listener
-		if l, err = net.Listen("tcp", address); err == nil {
-			stop = s.answerChallenges(l, group)
+		if l, err = net.Listen("tcp", o.address); err == nil {
+			stop = cs.answerChallenges(l, group, o)
 		}
 	}
-	group.Go(func() { s.certs.acme.Run(ctx) })
+	group.Go(func() { cs.acme.Run(ctx) })
 	return stop, err
 }
 
@@ -140,30 +147,27 @@ const (
 )
 
 // answerChallenges serves the port that the CA reaches as 80.
-func (s *Server) answerChallenges(l net.Listener, group *sync.WaitGroup) (stop func()) {
+func (cs *certificates) answerChallenges(l net.Listener, group *sync.WaitGroup, o challenges) (stop func()) {
 	h := &http.Server{
-		Handler: s.certs.acme.HTTPHandler(s.publicBase()), ErrorLog: errorLog(s.log), MaxHeaderBytes: maxChallengeHeader,
+		Handler: cs.acme.HTTPHandler(o.base), ErrorLog: o.errorLog, MaxHeaderBytes: maxChallengeHeader,
 		ReadTimeout: challengeTimeout, WriteTimeout: challengeTimeout, IdleTimeout: challengeTimeout,
 	}
-	limited := s.limit(l)
+	limited := o.limit(l)
 	limited.Serve(h)
-	s.log.Info("challenges over HTTP are answered", "address", l.Addr().String())
+	cs.log.Info("challenges over HTTP are answered", "address", l.Addr().String())
 	group.Go(func() {
 		if err := h.Serve(limited); err != nil && !errors.Is(err, http.ErrServerClosed) {
-			s.log.Error("challenges over HTTP are not answered any more", "error", err)
+			cs.log.Error("challenges over HTTP are not answered any more", "error", err)
 		}
 	})
 	return func() { _ = h.Close() } // there are no requests worth draining
 }
 
-// publicBase returns where to redirect clients of the challenge port: http.host if it is an https
-// URL; otherwise "", for the requested host.
-func (s *Server) publicBase() string {
-	if host := s.current.Load().config.HTTP.Host; strings.HasPrefix(host, "https://") {
-		return host
-	}
-	return ""
-}
+// orders reports whether the certificates come from an ACME directory.
+func (cs *certificates) orders() bool { return cs.acme != nil }
+
+// states returns the state of the certificate of each ordered name.
+func (cs *certificates) states() []acme.State { return cs.acme.States() }
 
 // orderFaults returns the names that have no certificate, or whose renewal failed.
 func (cs *certificates) orderFaults() []string {
@@ -177,46 +181,4 @@ func (cs *certificates) orderFaults() []string {
 		}
 	}
 	return faults
-}
-
-// orderCollector exports the certificate state of each name as metrics.
-type orderCollector struct {
-	manager                  *acme.Manager
-	ends, ok, next, outcomes *prometheus.Desc
-}
-
-func newOrderCollector(m *acme.Manager) *orderCollector {
-	host := []string{"host"}
-	return &orderCollector{
-		manager:  m,
-		ends:     prometheus.NewDesc("packhouse_acme_certificate_not_after_timestamp_seconds", "End of the certificate of a name; 0 while a stand-in is served.", host, nil),
-		ok:       prometheus.NewDesc("packhouse_acme_last_order_successful", "1 unless the last order for a name failed.", host, nil),
-		next:     prometheus.NewDesc("packhouse_acme_next_try_timestamp_seconds", "When a name whose order failed is tried again; 0 where none failed.", host, nil),
-		outcomes: prometheus.NewDesc("packhouse_acme_orders_total", "Orders since the start, by outcome.", []string{"host", "outcome"}, nil),
-	}
-}
-
-// Describe implements prometheus.Collector.
-func (c *orderCollector) Describe(descriptions chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{c.ends, c.ok, c.next, c.outcomes} {
-		descriptions <- d
-	}
-}
-
-// Collect implements prometheus.Collector.
-func (c *orderCollector) Collect(values chan<- prometheus.Metric) {
-	for _, s := range c.manager.States() {
-		ends, next := 0.0, 0.0
-		if s.Leaf != nil {
-			ends = float64(s.Leaf.NotAfter.Unix())
-		}
-		if s.Failure != "" {
-			next = float64(s.NextTry.Unix())
-		}
-		values <- prometheus.MustNewConstMetric(c.ends, prometheus.GaugeValue, ends, s.Host)
-		values <- prometheus.MustNewConstMetric(c.ok, prometheus.GaugeValue, truth(s.Failure == ""), s.Host)
-		values <- prometheus.MustNewConstMetric(c.next, prometheus.GaugeValue, next, s.Host)
-		values <- prometheus.MustNewConstMetric(c.outcomes, prometheus.CounterValue, float64(s.Obtained), s.Host, "done")
-		values <- prometheus.MustNewConstMetric(c.outcomes, prometheus.CounterValue, float64(s.Failed), s.Host, "failed")
-	}
 }

@@ -54,15 +54,12 @@ func pathOf(r *http.Request) string { return r.URL.Path[:min(len(r.URL.Path), lo
 
 // logAccess logs a request. It omits the query and all headers except User-Agent, so credentials
 // are never logged. Successful health checks are logged at debug level.
-func (s *Server) logAccess(r *http.Request, st *state, rec *record, w *connection.Response) {
+func logAccess(log *slog.Logger, r *http.Request, rec *record, w *connection.Response) {
 	level := slog.LevelInfo
-	switch {
-	case st.config.Log.AccessLog.Disabled:
-		return
-	case (rec.action == route.Health || rec.action == route.PageRoot) && w.Status() == http.StatusOK:
+	if (rec.action == route.Health || rec.action == route.PageRoot) && w.Status() == http.StatusOK {
 		level = slog.LevelDebug
 	}
-	if !s.log.Enabled(r.Context(), level) {
+	if !log.Enabled(r.Context(), level) {
 		return
 	}
 	attrs := make([]slog.Attr, 0, 12)
@@ -87,7 +84,7 @@ func (s *Server) logAccess(r *http.Request, st *state, rec *record, w *connectio
 	if agent := r.UserAgent(); agent != "" {
 		attrs = append(attrs, slog.String("agent", agent[:min(len(agent), maxAgent)]))
 	}
-	s.log.LogAttrs(r.Context(), level, "request", attrs...)
+	log.LogAttrs(r.Context(), level, "request", attrs...)
 }
 
 // errorLog returns a logger for net/http. Failed handshakes, caused by scanners or clients that

@@ -1,7 +1,6 @@
 package server
 
 import (
-	"context"
 	"net/http"
 	"strconv"
 	"time"
@@ -10,8 +9,10 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"packhouse/server/acme"
 	"packhouse/server/auth"
 	"packhouse/server/connection"
+	"packhouse/server/notification"
 )
 
 // metrics holds the server's metrics, in a registry of its own so that two servers in one process
@@ -28,7 +29,8 @@ type metrics struct {
 	damaged  prometheus.Counter
 }
 
-func newMetrics(s *Server) *metrics {
+// newMetrics returns the metrics that the server counts itself.
+func newMetrics() *metrics {
 	m := &metrics{
 		registry: prometheus.NewRegistry(),
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
@@ -49,9 +51,6 @@ func newMetrics(s *Server) *metrics {
 	}
 	m.registry.MustRegister(m.requests, m.latency, m.sent, m.received, m.running, m.upkeep, m.freed, m.damaged,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	m.observeAuth(s.auth)
-	m.observeServer(s)
-	m.registry.MustRegister(webhookCollector{s.notifier})
 	return m
 }
 
@@ -73,38 +72,19 @@ func (m *metrics) observeAuth(a *auth.Authenticator) {
 	}
 }
 
-// observeServer exports values that are cheap to determine at any time.
-func (m *metrics) observeServer(s *Server) {
-	gauge := func(name, help string, value func() float64) {
-		m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, value))
-	}
-	gauge("packhouse_up", "1 when /health says UP.", func() float64 { return truth(len(s.health.Failing(context.Background())) == 0) })
-	gauge("packhouse_users", "Users who can sign in.", func() float64 { return float64(s.auth.Users()) })
-	gauge("packhouse_users_file_ok", "1 if the htpasswd file on disk is in use, 0 if it is damaged or missing.", func() float64 { return truth(s.auth.Fault() == nil) })
-	gauge("packhouse_config_last_reload_successful", "1 unless the last reload failed.", func() float64 {
-		last := s.reloads.last()
-		return truth(last == nil || last.Error == "")
-	})
-	gauge("packhouse_config_last_reload_timestamp_seconds", "When the last reload was, or the start.", func() float64 {
-		if last := s.reloads.last(); last != nil {
-			return float64(last.At.Unix())
-		}
-		return float64(s.started.Unix())
-	})
-	gauge("packhouse_storage_free_bytes", "Bytes left where the store lives.", func() float64 {
-		space, err := s.store.Space(context.Background())
-		if err != nil {
-			return -1
-		}
-		return float64(space.FreeBytes)
-	})
-	if s.certs != nil {
-		gauge("packhouse_certificate_not_after_timestamp_seconds", "End of the certificate that is served.", func() float64 { return float64(s.certs.ends().Unix()) })
-		if s.certs.acme != nil {
-			m.registry.MustRegister(newOrderCollector(s.certs.acme))
-		}
-		gauge("packhouse_certificate_file_ok", "1 when the files of certificate and key can be served as a pair.", func() float64 { return truth(s.certs.fault() == nil) })
-	}
+// gauge exports a value that is cheap to determine at any time.
+func (m *metrics) gauge(name, help string, value func() float64) {
+	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, value))
+}
+
+// observeWebhooks exports the deliveries of webhooks.
+func (m *metrics) observeWebhooks(n *notification.Notifier) {
+	m.registry.MustRegister(webhookCollector{n})
+}
+
+// observeOrders exports the state of certificates ordered by ACME.
+func (m *metrics) observeOrders(states func() []acme.State) {
+	m.registry.MustRegister(newOrderCollector(states))
 }
 
 func truth(b bool) float64 {

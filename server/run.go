@@ -7,9 +7,11 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"strings"
 	"sync"
 	"time"
 
+	"packhouse/server/config"
 	"packhouse/server/connection"
 )
 
@@ -75,7 +77,7 @@ func (s *Server) Run(ctx context.Context) error {
 	defer stopAdmin()
 	failed := make(chan error, 2)
 	go func() { failed <- s.serve(h, limited) }()
-	stopDebug, err := s.startDebug()
+	stopDebug, err := startDebug(s.current.Load().config.HTTP.Debug, s.metrics.handler(), s.health.ServeDebug, s.log)
 	if err != nil {
 		s.log.Error("metrics are not served", "error", err)
 	}
@@ -240,4 +242,23 @@ func (s *Server) httpServer(l *connection.Listener) *http.Server {
 		o.TLS = s.certs.tlsConfig()
 	}
 	return connection.NewServer(l, o)
+}
+
+// startOrders starts ordering certificates. The returned function stops answering challenges.
+func (s *Server) startOrders(ctx context.Context, group *sync.WaitGroup) (stop func(), err error) {
+	if s.certs == nil {
+		return func() {}, nil
+	}
+	c := s.current.Load().config.HTTP
+	return s.certs.startOrders(ctx, group, challenges{
+		address: c.TLS.LetsEncrypt.HTTPAddr, base: httpsBase(c), limit: s.limit, errorLog: errorLog(s.log),
+	})
+}
+
+// httpsBase returns http.host if it is an https URL, or else "".
+func httpsBase(c config.HTTP) string {
+	if strings.HasPrefix(c.Host, "https://") {
+		return c.Host
+	}
+	return ""
 }

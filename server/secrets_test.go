@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"packhouse/printable"
+	"packhouse/server/config"
 )
 
 // TestSecretModes warns about secrets that every user can read, and not about those of a group.
@@ -30,10 +31,9 @@ func TestSecretModes(t *testing.T) {
 
 // TestEndOfCertificate: it is told of once a day from a month before, louder when it has come, and not any more after a rotation.
 func TestEndOfCertificate(t *testing.T) {
-	f := newFixture(t, withTLS)
+	now := time.Now()
+	f := newFixture(t, withTLS, func(f *fixture, _ *config.Config) { f.now = func() time.Time { return now } })
 	certs := f.server.certs
-	now := certs.ends()
-	certs.now = func() time.Time { return now }
 	told := func(what string) int {
 		certs.remind()
 		return strings.Count(f.log.String(), what)

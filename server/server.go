@@ -176,7 +176,7 @@ func (s *Server) assemble(ctx context.Context) (err error) {
 	s.health = health.New(health.Options{
 		Store: s.store, ReadOnly: c.Storage.Maintenance.ReadOnly.Enabled, Instance: s.nonce, Log: s.log,
 	}, c.Health)
-	s.metrics = newMetrics(s)
+	s.metrics = measure(s)
 	return nil
 }
 

@@ -8,8 +8,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/prometheus/client_golang/prometheus"
-
 	"packhouse/server/auth"
 	"packhouse/server/config"
 	"packhouse/server/manifest"
@@ -145,30 +143,4 @@ func (s *Server) failingWebhooks() []string {
 		}
 	}
 	return failing
-}
-
-// webhookCollector exports delivery metrics.
-type webhookCollector struct{ notifier *notification.Notifier }
-
-var (
-	webhookPending = prometheus.NewDesc("packhouse_webhook_pending", "Events that wait for a webhook.", []string{"endpoint"}, nil)
-	webhookEvents  = prometheus.NewDesc("packhouse_webhook_events_total", "Events for a webhook, by outcome: delivered or dropped.", []string{"endpoint", "outcome"}, nil)
-	webhookFailed  = prometheus.NewDesc("packhouse_webhook_failures_total", "Attempts at a webhook that failed.", []string{"endpoint"}, nil)
-)
-
-// Describe implements prometheus.Collector.
-func (webhookCollector) Describe(to chan<- *prometheus.Desc) {
-	to <- webhookPending
-	to <- webhookEvents
-	to <- webhookFailed
-}
-
-// Collect implements prometheus.Collector.
-func (w webhookCollector) Collect(to chan<- prometheus.Metric) {
-	for _, e := range w.notifier.Stats() {
-		to <- prometheus.MustNewConstMetric(webhookPending, prometheus.GaugeValue, float64(e.Pending), e.Endpoint)
-		to <- prometheus.MustNewConstMetric(webhookEvents, prometheus.CounterValue, float64(e.Delivered), e.Endpoint, "delivered")
-		to <- prometheus.MustNewConstMetric(webhookEvents, prometheus.CounterValue, float64(e.Dropped), e.Endpoint, "dropped")
-		to <- prometheus.MustNewConstMetric(webhookFailed, prometheus.CounterValue, float64(e.Failed), e.Endpoint)
-	}
 }
