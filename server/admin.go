@@ -14,6 +14,7 @@ import (
 
 	"packhouse/server/admin"
 	"packhouse/server/connection"
+	"packhouse/server/observe"
 	"packhouse/server/storage"
 )
 
@@ -26,7 +27,7 @@ func (s *Server) startAdmin(ctx context.Context, group *sync.WaitGroup) (stop fu
 	}
 	ctx, quit := context.WithCancel(ctx)
 	h := &http.Server{
-		Handler: s.adminHandler(), ErrorLog: errorLog(s.log), ReadHeaderTimeout: connection.HeaderTimeout, IdleTimeout: connection.IdleTimeout,
+		Handler: s.adminHandler(), ErrorLog: observe.ErrorLog(s.log), ReadHeaderTimeout: connection.HeaderTimeout, IdleTimeout: connection.IdleTimeout,
 		BaseContext: func(net.Listener) context.Context { return ctx },
 	}
 	group.Go(func() {
@@ -98,17 +99,17 @@ func (s *Server) adminHandler() http.Handler {
 		}
 		out := newLines(w, r)
 		done, err := Delete(r.Context(), s.store, ask)
-		line := auditLine{Event: "admin", Action: "delete", Repository: ask.Repository, Digest: ask.Digest, Outcome: "done"}
+		line := observe.AuditLine{Event: "admin", Action: "delete", Repository: ask.Repository, Digest: ask.Digest, Outcome: "done"}
 		if !done.Deleted {
 			line.Outcome = "refused"
 		}
-		s.audit.write(line)
+		s.audit.Write(line)
 		out.end(done, err)
 	})
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		r.Body = http.MaxBytesReader(w, r.Body, maxAdminBody)
 		if r.Method != http.MethodGet && r.URL.Path != admin.PathDelete { // which names the content
-			s.audit.write(auditLine{Event: "admin", Action: strings.TrimPrefix(r.URL.Path, "/"), Outcome: "done"})
+			s.audit.Write(observe.AuditLine{Event: "admin", Action: strings.TrimPrefix(r.URL.Path, "/"), Outcome: "done"})
 		}
 		s.log.LogAttrs(r.Context(), slog.LevelDebug, "admin request", slog.String("method", r.Method), slog.String("path", r.URL.Path))
 		mux.ServeHTTP(w, r)
@@ -144,7 +145,7 @@ func (s *Server) adminCollect(w http.ResponseWriter, r *http.Request) {
 	out := newLines(w, r)
 	report, err := Collect(r.Context(), s.store, o, func(v storage.Verdict) { out.write(admin.Line{Verdict: &v}) })
 	if err == nil && !o.DryRun {
-		s.metrics.freed.Add(float64(report.BytesFreed))
+		s.metrics.Freed.Add(float64(report.BytesFreed))
 	}
 	out.end(report, err)
 }
@@ -168,7 +169,7 @@ func (s *Server) adminScrub(w http.ResponseWriter, r *http.Request) {
 	}
 	out := newLines(w, r)
 	out.end(s.store.Scrub(r.Context(), storage.ScrubOptions{Rate: ask.Rate}, func(d storage.Damage) {
-		s.metrics.damaged.Inc()
+		s.metrics.Damaged.Inc()
 		out.write(admin.Line{Damage: &d})
 	}))
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"packhouse/server/config"
+	"packhouse/server/observe"
 )
 
 // TestAudit: who did what, from where, with what outcome; nothing secret, and nothing of no interest.
@@ -57,7 +58,7 @@ func TestAudit(t *testing.T) {
 	}
 	var got []string
 	for line := range strings.Lines(string(data)) {
-		var l auditLine
+		var l observe.AuditLine
 		if err := json.Unmarshal([]byte(line), &l); err != nil {
 			t.Fatalf("%q: %v", line, err)
 		}
@@ -93,7 +94,7 @@ func TestAudit(t *testing.T) {
 // TestAuditMoves: a file that was moved away is begun anew at a reload; one that cannot be begun refuses the reload, or the start.
 func TestAuditMoves(t *testing.T) {
 	f := newFixture(t, func(f *fixture, c *config.Config) { c.Log.Audit.Path = f.path("audit.log") })
-	f.server.audit.write(auditLine{Event: "first", Outcome: "done"})
+	f.server.audit.Write(observe.AuditLine{Event: "first", Outcome: "done"})
 	if err := os.Rename(f.path("audit.log"), f.path("audit.1")); err != nil {
 		t.Fatal(err)
 	}

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"packhouse/server/config"
+	"packhouse/server/observe"
 )
 
 // BenchmarkPing compares a request of a remembered user with one where nobody is asked: the gate is to cost next to nothing.
@@ -26,7 +27,7 @@ func BenchmarkPing(b *testing.B) {
 				Storage: config.Storage{Driver: config.InMemory},
 				Auth:    config.Auth{Method: method, Htpasswd: config.Htpasswd{Realm: "r", Path: path}},
 			}
-			s, err := New(b.Context(), Options{Config: c, Log: newLogger(config.Log{}, io.Discard, new(slog.LevelVar)), AdminSocket: "-"})
+			s, err := New(b.Context(), Options{Config: c, Log: observe.NewLogger(config.Log{}, io.Discard, new(slog.LevelVar)), AdminSocket: "-"})
 			if err != nil {
 				b.Fatal(err)
 			}

@@ -51,7 +51,7 @@ func TestRotation(t *testing.T) {
 	}
 
 	f.certificate(ca)
-	f.server.certs.follow()
+	f.server.certs.Follow()
 	second := f.served()
 	if second == first || second != f.server.Fingerprint() {
 		t.Fatalf("still %s", second)
@@ -74,15 +74,15 @@ func TestRotation(t *testing.T) {
 				t.Fatal(err)
 			}
 			spoil()
-			f.server.certs.follow()
-			if err := f.server.certs.fault(); err != nil {
+			f.server.certs.Follow()
+			if err := f.server.certs.Fault(); err != nil {
 				t.Errorf("called broken at the first look: %v", err)
 			}
-			f.server.certs.follow()
+			f.server.certs.Follow()
 			if got := f.served(); got != second {
 				t.Errorf("served %s, want that before", got)
 			}
-			if f.server.certs.fault() == nil || len(f.server.Status().Faults) != 1 {
+			if f.server.certs.Fault() == nil || len(f.server.Status().Faults) != 1 {
 				t.Errorf("not told: %v", f.server.Status().Faults)
 			}
 			if err := f.server.Reload(t.Context()); err == nil {
@@ -91,11 +91,11 @@ func TestRotation(t *testing.T) {
 			os.Remove(f.path("tls.key"))
 			f.write("tls.crt", cert)
 			f.write("tls.key", newKey)
-			f.server.certs.follow()
+			f.server.certs.Follow()
 			if err := f.server.Reload(t.Context()); err != nil {
 				t.Errorf("repaired: %v", err)
 			}
-			if err := f.server.certs.fault(); err != nil {
+			if err := f.server.certs.Fault(); err != nil {
 				t.Errorf("repaired, but %v", err)
 			}
 		})
@@ -141,8 +141,8 @@ func TestRotationUnderLoad(t *testing.T) {
 	seen := map[string]bool{}
 	for range 10 {
 		f.certificate(ca)
-		f.server.certs.follow()
-		f.server.certs.follow()
+		f.server.certs.Follow()
+		f.server.certs.Follow()
 		seen[f.served()] = true
 	}
 	close(done)
@@ -283,7 +283,7 @@ func TestClientCAsAreFollowed(t *testing.T) {
 		t.Error("let in before")
 	}
 	f.write("clients.crt", certgen.EncodeChain(pair.Leaf))
-	f.server.certs.follow()
+	f.server.certs.Follow()
 	if err := get(); err != nil {
 		t.Errorf("then: %v", err)
 	}
@@ -331,14 +331,5 @@ func TestPlainHTTPOnTLS(t *testing.T) {
 	}
 	if strings.Contains(f.log.String(), "level=WARN") || strings.Contains(f.log.String(), "level=ERROR") {
 		t.Errorf("strangers make noise in the log:\n%s", f.log)
-	}
-}
-
-func TestClientAuthIsKnown(t *testing.T) {
-	if _, err := clientAuth(config.TLS{ClientAuth: "perhaps"}); err == nil {
-		t.Error("taken")
-	}
-	if _, err := cipherSuite("TLS_PERHAPS"); err == nil {
-		t.Error("taken")
 	}
 }

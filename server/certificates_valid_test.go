@@ -61,12 +61,12 @@ func TestValidPairStays(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			issue()
-			f.server.certs.follow()
-			f.server.certs.follow()
+			f.server.certs.Follow()
+			f.server.certs.Follow()
 			if got := f.server.Fingerprint(); got != first {
 				t.Errorf("the poll serves %s, want %s", got, first)
 			}
-			if f.server.certs.fault() == nil {
+			if f.server.certs.Fault() == nil {
 				t.Error("no fault is reported")
 			}
 			if err := f.server.Reload(t.Context()); err == nil || !strings.Contains(err.Error(), "valid") {
@@ -78,16 +78,16 @@ func TestValidPairStays(t *testing.T) {
 		})
 	}
 	f.issue(ca, now.Add(-day), 90)
-	f.server.certs.follow()
-	if got := f.server.Fingerprint(); got == first || f.server.certs.fault() != nil {
-		t.Errorf("a valid pair: served %s, fault %v", got, f.server.certs.fault())
+	f.server.certs.Follow()
+	if got := f.server.Fingerprint(); got == first || f.server.certs.Fault() != nil {
+		t.Errorf("a valid pair: served %s, fault %v", got, f.server.certs.Fault())
 	}
 
 	// When the pair in use has expired, nothing better is lost.
 	now = now.Add(200 * day)
 	f.issue(ca, now.Add(-50*day), 40)
 	second := f.server.Fingerprint()
-	f.server.certs.follow()
+	f.server.certs.Follow()
 	if f.server.Fingerprint() == second {
 		t.Error("an expired pair is not replaced")
 	}
@@ -114,7 +114,7 @@ func TestValidClientCAsStay(t *testing.T) {
 	})
 	subjects := func() *tls.Config {
 		t.Helper()
-		served, err := f.server.certs.tlsConfig().GetConfigForClient(&tls.ClientHelloInfo{})
+		served, err := f.server.certs.TLSConfig().GetConfigForClient(&tls.ClientHelloInfo{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -126,18 +126,18 @@ func TestValidClientCAsStay(t *testing.T) {
 		"cut short": append(append([]byte{}, valid...), valid[:len(valid)/2]...),
 	} {
 		f.write("clients.pem", content)
-		f.server.certs.follow()
-		f.server.certs.follow()
-		if subjects() != before || f.server.certs.fault() == nil {
-			t.Errorf("%s: replaced %t, fault %v", name, subjects() != before, f.server.certs.fault())
+		f.server.certs.Follow()
+		f.server.certs.Follow()
+		if subjects() != before || f.server.certs.Fault() == nil {
+			t.Errorf("%s: replaced %t, fault %v", name, subjects() != before, f.server.certs.Fault())
 		}
 		if err := f.server.Reload(t.Context()); err == nil {
 			t.Errorf("%s: a reload accepts it", name)
 		}
 	}
 	f.write("clients.pem", append(append([]byte{}, expired...), valid...))
-	if f.server.certs.follow(); subjects() == before || f.server.certs.fault() != nil {
-		t.Errorf("one valid CA: fault %v", f.server.certs.fault())
+	if f.server.certs.Follow(); subjects() == before || f.server.certs.Fault() != nil {
+		t.Errorf("one valid CA: fault %v", f.server.certs.Fault())
 	}
 }
 

@@ -11,28 +11,17 @@ import (
 
 	"packhouse/server/auth"
 	"packhouse/server/connection"
+	"packhouse/server/observe"
 	"packhouse/server/problem"
 	"packhouse/server/route"
 )
-
-// record describes an answered request, for the log and the metrics.
-type record struct {
-	began   time.Time
-	client  auth.Client
-	action  route.Action
-	request route.Request
-	user    string         // authenticated user; never an unverified name
-	refusal *problem.Error // the error that was sent; nil after a success
-	reason  error          // the error behind it
-	aborted bool           // the response was cut off
-}
 
 // ServeHTTP parses, authenticates and authorizes a request and calls the handler of its action. A
 // panic ends only its own request.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	st := s.current.Load()
-	rec := record{began: time.Now()}
-	rec.client, r = s.origin(st, r)
+	rec := observe.Request{Began: time.Now()}
+	rec.Client, r = s.origin(st, r)
 	rw := connection.NewResponse(w, r, st.stall, st.body)
 	connection.EndAfterChunked(w, r)
 	h := w.Header()
@@ -40,20 +29,20 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h[fixed.name] = fixed.values
 	}
 	st.cors.answerTo(h, r)
-	s.metrics.begin()
-	open, err := s.requests.Begin(rw, r, rec.client, st.trusts(rec.client.Addr))
+	s.metrics.Begin()
+	open, err := s.requests.Begin(rw, r, rec.Client, st.trusts(rec.Client.Addr))
 	defer func() {
 		if v := recover(); v != nil {
 			s.recovered(rw, r, &rec, v)
 		}
-		rw.Finish(rec.aborted)
+		rw.Finish(rec.Aborted)
 		open.End()
-		s.metrics.observe(&rec, rw)
+		s.metrics.Observe(&rec, rw)
 		if !st.config.Log.AccessLog.Disabled {
-			logAccess(s.log, r, &rec, rw)
+			observe.LogAccess(s.log, r, &rec, rw)
 		}
-		s.audit.request(r, &rec, rw)
-		if rec.aborted || rw.HangUp() {
+		s.audit.Request(r, &rec, rw)
+		if rec.Aborted || rw.HangUp() {
 			// Close the connection: the client must not take a response that was cut off for a complete one.
 			panic(http.ErrAbortHandler)
 		}
@@ -62,7 +51,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		err = s.dispatch(rw, r, st, &rec, open)
 	}
 	if err != nil {
-		rec.reason = err
+		rec.Reason = err
 		open.Expend()
 		s.refuse(rw, r, &rec, err)
 	}
@@ -90,7 +79,7 @@ func crossSite(r *http.Request) error {
 }
 
 // dispatch runs all checks on a request and calls its handler.
-func (s *Server) dispatch(w *connection.Response, r *http.Request, st *state, rec *record, open *connection.Request) error {
+func (s *Server) dispatch(w *connection.Response, r *http.Request, st *state, rec *observe.Request, open *connection.Request) error {
 	if err := s.checkHost(st, r); err != nil {
 		return err
 	}
@@ -108,14 +97,14 @@ func (s *Server) dispatch(w *connection.Response, r *http.Request, st *state, re
 	if view, ok := st.packview.(opener); ok && view.Opens(r.Context(), req) {
 		req.Action = route.PackLogo
 	}
-	rec.action, rec.request = req.Action, req
+	rec.Action, rec.Request = req.Action, req
 	id := auth.Identity{Anonymous: true}
 	if !st.policy.Public(req.Action) {
 		if id, err = s.auth.Authenticate(r); err != nil {
 			return err
 		}
 	}
-	rec.user = id.User
+	rec.User = id.User
 	grant, err := st.policy.Decide(id, req)
 	if err != nil {
 		return err
@@ -135,42 +124,42 @@ type opener interface {
 }
 
 // refuse responds with an error. If the response has started, it can only be cut off.
-func (s *Server) refuse(w *connection.Response, r *http.Request, rec *record, err error) {
+func (s *Server) refuse(w *connection.Response, r *http.Request, rec *observe.Request, err error) {
 	if w.Status() != 0 {
-		rec.aborted = true
-		rec.refusal = problem.From(err)
+		rec.Aborted = true
+		rec.Refusal = problem.From(err)
 		level := slog.LevelError
 		if r.Context().Err() != nil {
 			level = slog.LevelDebug // the client disconnected
 		}
-		s.log.LogAttrs(r.Context(), level, "response cut off", slog.String("method", r.Method), slog.String("path", pathOf(r)), slog.Any("error", err))
+		s.log.LogAttrs(r.Context(), level, "response cut off", slog.String("method", r.Method), slog.String("path", observe.PathOf(r)), slog.Any("error", err))
 		return
 	}
-	w.Refuse(r, func() { rec.refusal = problem.Write(w, r, err) })
-	if rec.refusal.Code == problem.BodyTimeout {
+	w.Refuse(r, func() { rec.Refusal = problem.Write(w, r, err) })
+	if rec.Refusal.Code == problem.BodyTimeout {
 		s.log.LogAttrs(r.Context(), slog.LevelWarn, "a request body stalled",
-			slog.String("method", r.Method), slog.String("path", pathOf(r)), slog.String("user", rec.user),
-			slog.Int64("received", w.Received()), slog.String("reason", rec.refusal.Message))
+			slog.String("method", r.Method), slog.String("path", observe.PathOf(r)), slog.String("user", rec.User),
+			slog.Int64("received", w.Received()), slog.String("reason", rec.Refusal.Message))
 	}
-	if rec.refusal.Status >= http.StatusInternalServerError && r.Context().Err() == nil {
-		s.log.LogAttrs(r.Context(), slog.LevelError, "a request failed", slog.String("method", r.Method), slog.String("path", pathOf(r)),
-			slog.String("code", rec.refusal.Code), slog.Any("error", err))
+	if rec.Refusal.Status >= http.StatusInternalServerError && r.Context().Err() == nil {
+		s.log.LogAttrs(r.Context(), slog.LevelError, "a request failed", slog.String("method", r.Method), slog.String("path", observe.PathOf(r)),
+			slog.String("code", rec.Refusal.Code), slog.Any("error", err))
 	}
 }
 
 var errPanic = errors.New("a request handler panicked")
 
 // recovered turns a panic into a 500. The stack trace is logged, not sent.
-func (s *Server) recovered(w *connection.Response, r *http.Request, rec *record, v any) {
+func (s *Server) recovered(w *connection.Response, r *http.Request, rec *observe.Request, v any) {
 	if err, ok := v.(error); ok && errors.Is(err, http.ErrAbortHandler) {
-		rec.aborted = true
+		rec.Aborted = true
 		return
 	}
-	s.log.LogAttrs(r.Context(), slog.LevelError, "a request handler panicked", slog.String("method", r.Method), slog.String("path", pathOf(r)),
+	s.log.LogAttrs(r.Context(), slog.LevelError, "a request handler panicked", slog.String("method", r.Method), slog.String("path", observe.PathOf(r)),
 		slog.Any("panic", v), slog.String("trace", string(debug.Stack())))
 	if w.Status() != 0 {
-		rec.aborted = true
+		rec.Aborted = true
 		return
 	}
-	rec.refusal = problem.Write(w, r, errPanic)
+	rec.Refusal = problem.Write(w, r, errPanic)
 }

@@ -31,7 +31,7 @@ func (s *Server) checkHost(st *state, r *http.Request) error {
 // name of the certificate, one that letsencrypt orders, or a loopback name.
 func (s *Server) knownHost(c *config.Config, host string) bool {
 	return connection.LocalName(host) || host != "" && host == configuredHost(c) || slices.ContainsFunc(c.HTTP.TLS.LetsEncrypt.Hosts, func(h string) bool { return connection.HostName(h) == host }) ||
-		s.certs != nil && s.certs.leaf().VerifyHostname(host) == nil
+		s.certs != nil && s.certs.Leaf().VerifyHostname(host) == nil
 }
 
 // configuredHost returns the name in http.host, or "" if it is not set.

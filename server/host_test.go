@@ -1,9 +1,7 @@
 package server
 
 import (
-	"net"
 	"net/http"
-	"net/http/httptest"
 	"testing"
 
 	"packhouse/server/config"
@@ -59,29 +57,5 @@ func TestForeignHost(t *testing.T) {
 				t.Errorf("Host %s: %d, want %d", test.host, got, test.want)
 			}
 		})
-	}
-}
-
-// TestForeignHostOfMetrics verifies the same for metrics and profiles, which never need a password.
-func TestForeignHostOfMetrics(t *testing.T) {
-	local := &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 5001}
-	public := &net.TCPAddr{IP: net.IPv4(192, 0, 2, 1), Port: 5001}
-	for _, test := range []struct {
-		at   net.Addr
-		host string
-		want int
-	}{
-		{local, "localhost:5001", 200},
-		{local, "127.0.0.1:5001", 200},
-		{local, "attacker.example", 403},
-		{public, "metrics.example.com:5001", 200},
-	} {
-		r := httptest.NewRequest(http.MethodGet, "/metrics", nil)
-		r.Host = test.host
-		w := httptest.NewRecorder()
-		localOnly(test.at, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(200) })).ServeHTTP(w, r)
-		if w.Code != test.want {
-			t.Errorf("%s, Host %s: %d, want %d", test.at, test.host, w.Code, test.want)
-		}
 	}
 }

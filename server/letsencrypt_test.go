@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"packhouse/certgen"
+	"packhouse/server/certificates"
 	"packhouse/server/config"
 )
 
@@ -45,7 +46,7 @@ func TestOrdering(t *testing.T) {
 		t.Errorf("%+v", status)
 	}
 	w := httptest.NewRecorder()
-	f.server.metrics.handler().ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/metrics", nil))
+	f.server.metrics.Handler().ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/metrics", nil))
 	for _, line := range []string{
 		`packhouse_acme_certificate_not_after_timestamp_seconds{host="registry.example.com"} 0`,
 		`packhouse_acme_last_order_successful{host="other.example.com"} 0`,
@@ -171,7 +172,7 @@ func TestOrderingIntoTheStorage(t *testing.T) {
 	if entries, err := os.ReadDir(f.path(".")); err != nil || slices.ContainsFunc(entries, func(e os.DirEntry) bool { return strings.HasPrefix(e.Name(), "storage") }) {
 		t.Errorf("%v, %v", entries, err)
 	}
-	cache, err := CertificateCache(t.Context(), f.server.current.Load().config)
+	cache, err := certificates.OpenCache(t.Context(), f.server.current.Load().config)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -180,10 +181,10 @@ func TestOrderingIntoTheStorage(t *testing.T) {
 	}
 	c := *f.server.current.Load().config
 	c.Storage.Driver = config.InMemory
-	if _, err := New(t.Context(), Options{Config: &c, LogTo: io.Discard, AdminSocket: "-"}); !errors.Is(err, errNoCache) {
+	if _, err := New(t.Context(), Options{Config: &c, LogTo: io.Discard, AdminSocket: "-"}); !errors.Is(err, certificates.ErrNoCache) {
 		t.Errorf("in memory: %v", err)
 	}
-	if _, err := CertificateCache(t.Context(), &c); !errors.Is(err, errNoCache) {
+	if _, err := certificates.OpenCache(t.Context(), &c); !errors.Is(err, certificates.ErrNoCache) {
 		t.Errorf("in memory: %v", err)
 	}
 }

@@ -8,6 +8,7 @@ import (
 
 	"packhouse/server/admin"
 	"packhouse/server/config"
+	"packhouse/server/observe"
 )
 
 // reloads serializes reloads and keeps the result of the last one.
@@ -38,11 +39,11 @@ func (s *Server) Reload(ctx context.Context) error {
 	s.reloads.result = result
 	if err != nil {
 		result.Error = err.Error()
-		s.audit.write(auditLine{Event: "reload", Outcome: "refused"})
+		s.audit.Write(observe.AuditLine{Event: "reload", Outcome: "refused"})
 		s.log.ErrorContext(ctx, "the configuration was not taken up, the one before stays", "config", s.options.ConfigPath, "error", err)
 		return err
 	}
-	s.audit.write(auditLine{Event: "reload", Outcome: "done"})
+	s.audit.Write(observe.AuditLine{Event: "reload", Outcome: "done"})
 	s.log.InfoContext(ctx, "configuration taken up", "config", s.options.ConfigPath)
 	s.sayNotices(ctx)
 	if len(restart) > 0 {
@@ -59,7 +60,7 @@ func (s *Server) reload(ctx context.Context) (restart []string, err error) {
 			return nil, fmt.Errorf("reload configuration: %w", err)
 		}
 	}
-	if err := s.audit.reopen(); err != nil {
+	if err := s.audit.Reopen(); err != nil {
 		return nil, err
 	}
 	next, restart = keepUntilRestart(was, next)
@@ -75,7 +76,7 @@ func (s *Server) reload(ctx context.Context) (restart []string, err error) {
 	}
 	certs := func() {}
 	if s.certs != nil {
-		if certs, err = s.certs.prepare(next.HTTP); err != nil {
+		if certs, err = s.certs.Prepare(next.HTTP); err != nil {
 			webhooks.Abandon()
 			return nil, fmt.Errorf("reload certificate: %w", err)
 		}
@@ -87,7 +88,7 @@ func (s *Server) reload(ctx context.Context) (restart []string, err error) {
 	certs()
 	webhooks.Commit()
 	if s.options.Log == nil {
-		s.level.Set(levelOf(next.Log.Level))
+		s.level.Set(observe.LevelOf(next.Log.Level))
 	}
 	s.current.Store(st)
 	s.health.Configure(next.Health)

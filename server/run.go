@@ -11,8 +11,10 @@ import (
 	"sync"
 	"time"
 
+	"packhouse/server/certificates"
 	"packhouse/server/config"
 	"packhouse/server/connection"
+	"packhouse/server/observe"
 )
 
 // errDrain means that requests were still running at the end of the drain timeout.
@@ -70,14 +72,14 @@ func (s *Server) Run(ctx context.Context) error {
 	defer aside.Wait()
 	defer quit()
 
-	s.audit.write(auditLine{Event: "start", Outcome: "done"})
-	defer s.audit.write(auditLine{Event: "stop", Outcome: "done"})
+	s.audit.Write(observe.AuditLine{Event: "start", Outcome: "done"})
+	defer s.audit.Write(observe.AuditLine{Event: "stop", Outcome: "done"})
 	s.log.Info("listening", "address", s.Addr().String(), "fingerprint", s.Fingerprint())
 	stopAdmin := s.startAdmin(background, &aside) // before the listener: a client that got a response may reload
 	defer stopAdmin()
 	failed := make(chan error, 2)
 	go func() { failed <- s.serve(h, limited) }()
-	stopDebug, err := startDebug(s.current.Load().config.HTTP.Debug, s.metrics.handler(), s.health.ServeDebug, s.log)
+	stopDebug, err := observe.ServeDebug(s.current.Load().config.HTTP.Debug, s.metrics.Handler(), s.health.ServeDebug, s.log)
 	if err != nil {
 		s.log.Error("metrics are not served", "error", err)
 	}
@@ -204,7 +206,7 @@ func (s *Server) release() {
 			}
 		}
 		if s.audit != nil {
-			s.audit.close()
+			s.audit.Close()
 		}
 		close(s.life.stopped)
 	})
@@ -221,8 +223,8 @@ func (s *Server) watch(ctx context.Context) {
 		case <-tick.C:
 			s.auth.Refresh()
 			if s.certs != nil {
-				s.certs.follow()
-				s.certs.remind()
+				s.certs.Follow()
+				s.certs.Remind()
 			}
 		}
 	}
@@ -237,9 +239,9 @@ func (s *Server) limit(l net.Listener) *connection.Listener {
 // httpServer returns the HTTP server of a listener.
 func (s *Server) httpServer(l *connection.Listener) *http.Server {
 	st := s.current.Load()
-	o := connection.ServerOptions{HTTP: st.config.HTTP, Stall: st.stall, Handler: s, ErrorLog: errorLog(s.log)}
+	o := connection.ServerOptions{HTTP: st.config.HTTP, Stall: st.stall, Handler: s, ErrorLog: observe.ErrorLog(s.log)}
 	if s.certs != nil {
-		o.TLS = s.certs.tlsConfig()
+		o.TLS = s.certs.TLSConfig()
 	}
 	return connection.NewServer(l, o)
 }
@@ -250,8 +252,8 @@ func (s *Server) startOrders(ctx context.Context, group *sync.WaitGroup) (stop f
 		return func() {}, nil
 	}
 	c := s.current.Load().config.HTTP
-	return s.certs.startOrders(ctx, group, challenges{
-		address: c.TLS.LetsEncrypt.HTTPAddr, base: httpsBase(c), limit: s.limit, errorLog: errorLog(s.log),
+	return s.certs.StartOrders(ctx, group, certificates.Challenges{
+		Address: c.TLS.LetsEncrypt.HTTPAddr, Base: httpsBase(c), Limit: s.limit, ErrorLog: observe.ErrorLog(s.log),
 	})
 }
 

@@ -56,7 +56,7 @@ func (f *fixture) running(n int) {
 
 // gauge reads a metric.
 func (f *fixture) gauge(name string) float64 {
-	families, err := f.server.metrics.registry.Gather()
+	families, err := f.server.metrics.Registry.Gather()
 	if err != nil {
 		f.Fatal(err)
 	}

@@ -35,15 +35,15 @@ func TestEndOfCertificate(t *testing.T) {
 	f := newFixture(t, withTLS, func(f *fixture, _ *config.Config) { f.now = func() time.Time { return now } })
 	certs := f.server.certs
 	told := func(what string) int {
-		certs.remind()
+		certs.Remind()
 		return strings.Count(f.log.String(), what)
 	}
-	const soon, over = "runs out soon", "has run out"
-	now = certs.ends().Add(-60 * 24 * time.Hour)
+	const soon, over = "expires soon", "has expired"
+	now = certs.Ends().Add(-60 * 24 * time.Hour)
 	if told(soon) != 0 {
 		t.Error("told two months before")
 	}
-	now = certs.ends().Add(-10 * 24 * time.Hour)
+	now = certs.Ends().Add(-10 * 24 * time.Hour)
 	for range 2 {
 		if told(soon) != 1 {
 			t.Errorf("ten days before:\n%s", f.log)
@@ -53,7 +53,7 @@ func TestEndOfCertificate(t *testing.T) {
 	if told(soon) != 2 {
 		t.Error("not told again the next day")
 	}
-	now = certs.ends().Add(time.Hour)
+	now = certs.Ends().Add(time.Hour)
 	want := "packhouse cert rotate --dir " + printable.Shell(filepath.Dir(f.path("myconfig.yml")))
 	if !strings.Contains(f.log.String(), want) {
 		t.Errorf("the remedy is not %s:\n%s", want, f.log)
@@ -63,7 +63,7 @@ func TestEndOfCertificate(t *testing.T) {
 	}
 	now = time.Now()
 	f.certificate(nil)
-	certs.follow()
+	certs.Follow()
 	if told(soon) != 2 {
 		t.Error("told of a new certificate")
 	}

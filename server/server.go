@@ -20,10 +20,12 @@ import (
 	"packhouse/finding"
 	"packhouse/printable"
 	"packhouse/server/auth"
+	"packhouse/server/certificates"
 	"packhouse/server/config"
 	"packhouse/server/connection"
 	"packhouse/server/health"
 	"packhouse/server/notification"
+	"packhouse/server/observe"
 	packrecord "packhouse/server/packview/record"
 	"packhouse/server/storage"
 	"packhouse/server/storage/drivers"
@@ -80,10 +82,10 @@ type Server struct {
 	records  *packrecord.Records // of the archives of packs
 	auth     *auth.Authenticator
 	signIns  auth.Keeper // nil: sign-ins are not stored
-	audit    *audit
+	audit    *observe.Audit
 	notifier *notification.Notifier
-	certs    *certificates // nil without TLS
-	metrics  *metrics
+	certs    *certificates.Manager // nil without TLS
+	metrics  *observe.Metrics
 	requests *connection.Requests
 	current  atomic.Pointer[state]
 	reloads  reloads
@@ -120,7 +122,7 @@ func New(ctx context.Context, o Options) (*Server, error) {
 		s.now = time.Now
 	}
 	if s.log == nil {
-		s.log = newLogger(o.Config.Log, o.LogTo, s.level)
+		s.log = observe.NewLogger(o.Config.Log, o.LogTo, s.level)
 	}
 	s.started = s.now()
 	s.requests = connection.NewRequests(o.Config.HTTP.Limits.Requests)
@@ -136,7 +138,7 @@ func New(ctx context.Context, o Options) (*Server, error) {
 // assemble opens the parts of the server in the order of their dependencies.
 func (s *Server) assemble(ctx context.Context) (err error) {
 	c := s.options.Config
-	if s.audit, err = openAudit(c.Log.Audit.Path, s.now, s.log); err != nil {
+	if s.audit, err = observe.OpenAudit(c.Log.Audit.Path, s.now, s.log); err != nil {
 		return err
 	}
 	if s.auth, err = auth.NewAuthenticator(c.Auth, auth.Options{
@@ -156,11 +158,11 @@ func (s *Server) assemble(ctx context.Context) (err error) {
 		}
 	}
 	if c.HTTP.TLS.Enabled() {
-		if s.certs, err = newCertificates(ctx, c, s.store, s.now, s.log); err != nil {
+		if s.certs, err = certificates.New(ctx, c, s.store, s.now, s.log); err != nil {
 			return err
 		}
 		if path := s.options.ConfigPath; path != "" {
-			s.certs.rotate += " --dir " + printable.Shell(filepath.Dir(path))
+			s.certs.Rotate += " --dir " + printable.Shell(filepath.Dir(path))
 		}
 	}
 	s.records = s.openRecords()
@@ -223,7 +225,7 @@ func (s *Server) Fingerprint() string {
 	if s.certs == nil {
 		return ""
 	}
-	return s.certs.fingerprint()
+	return s.certs.Fingerprint()
 }
 
 // Nonce returns a random word of this process. The header Packhouse-Instance of /health contains

@@ -21,7 +21,7 @@ func (s *Server) Status() admin.Status {
 		status.Address = a.String()
 	}
 	if s.certs != nil {
-		status.CertificateEnds = s.certs.ends()
+		status.CertificateEnds = s.certs.Ends()
 	}
 	status.Faults = s.faults()
 	return status
@@ -34,10 +34,10 @@ func (s *Server) faults() []string {
 		faults = append(faults, err.Error())
 	}
 	if s.certs != nil {
-		if err := s.certs.fault(); err != nil {
+		if err := s.certs.Fault(); err != nil {
 			faults = append(faults, err.Error())
 		}
-		faults = append(faults, s.certs.orderFaults()...)
+		faults = append(faults, s.certs.OrderFaults()...)
 	}
 	faults = append(faults, s.failingWebhooks()...)
 	if last := s.reloads.last(); last != nil && last.Error != "" {

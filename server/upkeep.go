@@ -71,10 +71,10 @@ func (s *Server) repeat(ctx context.Context, c chore) {
 			continue
 		}
 		if err != nil && ctx.Err() == nil {
-			s.metrics.upkeep.WithLabelValues(c.what, "failed").Inc()
+			s.metrics.Upkeep.WithLabelValues(c.what, "failed").Inc()
 			s.log.LogAttrs(ctx, slog.LevelError, "upkeep of the store failed", slog.String("what", c.what), slog.Any("error", err))
 		} else if err == nil {
-			s.metrics.upkeep.WithLabelValues(c.what, "done").Inc()
+			s.metrics.Upkeep.WithLabelValues(c.what, "done").Inc()
 		}
 	}
 }
@@ -94,7 +94,7 @@ func (s *Server) collect(ctx context.Context, m config.Maintenance) error {
 	if err != nil {
 		return err
 	}
-	s.metrics.freed.Add(float64(r.BytesFreed))
+	s.metrics.Freed.Add(float64(r.BytesFreed))
 	s.log.InfoContext(ctx, "garbage collected", "blobs", r.BlobsRemoved, "manifests", r.ManifestsRemoved, "bytes", r.BytesFreed, "kept", r.BlobsKept, "skipped", r.Skipped)
 	for _, p := range r.Problems {
 		s.log.WarnContext(ctx, "collection found something odd", "what", p)
@@ -113,7 +113,7 @@ func (s *Server) purge(ctx context.Context, m config.Maintenance) error {
 
 func (s *Server) scrub(ctx context.Context, m config.Maintenance) error {
 	r, err := s.store.Scrub(ctx, storage.ScrubOptions{Rate: m.Scrub.Rate}, func(d storage.Damage) {
-		s.metrics.damaged.Inc()
+		s.metrics.Damaged.Inc()
 		s.log.ErrorContext(ctx, "stored content is damaged", "digest", d.Digest, "kind", d.Kind, "what", d.What, "repositories", d.Repositories)
 	})
 	if err != nil {

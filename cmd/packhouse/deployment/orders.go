@@ -9,8 +9,8 @@ import (
 
 	"packhouse/certgen"
 	"packhouse/cmd/packhouse/cli"
-	"packhouse/server"
 	"packhouse/server/acme"
+	"packhouse/server/certificates"
 	"packhouse/server/config"
 	"packhouse/setup/installation"
 	"packhouse/trust"
@@ -24,7 +24,7 @@ func OrdersCertificates(in *installation.Installed) bool {
 
 // Orders returns the state of the orders for the names in a configuration, from the servers' cache.
 func Orders(ctx context.Context, a *cli.App, c *config.Config) ([]acme.State, error) {
-	cache, err := server.CertificateCache(ctx, c)
+	cache, err := certificates.OpenCache(ctx, c)
 	if err != nil {
 		return nil, err
 	}
@@ -77,7 +77,7 @@ func awaitOrders(ctx context.Context, a *cli.App, path string) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, orderPatience)
 	defer cancel()
-	cache, err := server.CertificateCache(ctx, &loaded.Config)
+	cache, err := certificates.OpenCache(ctx, &loaded.Config)
 	if err != nil {
 		return
 	}

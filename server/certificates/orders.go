@@ -1,4 +1,4 @@
-package server
+package certificates
 
 import (
 	"context"
@@ -24,7 +24,8 @@ import (
 // orderLease is the prefix of the names of ACME leases in a shared store.
 const orderLease = "acme-"
 
-var errNoCache = errors.New("the storage keeps no certificates (http.tls.letsencrypt.cachefile): name a directory")
+// ErrNoCache means that neither a directory nor the storage can hold the certificates.
+var ErrNoCache = errors.New("the storage keeps no certificates (http.tls.letsencrypt.cachefile): name a directory")
 
 // recordCache is a certificate cache in a store that several servers share.
 type recordCache struct{ storage.Records }
@@ -38,14 +39,14 @@ func (c recordCache) Get(ctx context.Context, key string) ([]byte, error) {
 	return data, err
 }
 
-// CertificateCache opens the ACME cache of a configuration (http.tls.letsencrypt.cachefile) for
+// OpenCache opens the ACME cache of a configuration (http.tls.letsencrypt.cachefile) for
 // reading. It does not need or affect a running server.
-func CertificateCache(ctx context.Context, c *config.Config) (acme.Cache, error) {
+func OpenCache(ctx context.Context, c *config.Config) (acme.Cache, error) {
 	if dir := c.CertificateDirectory(); dir != "" {
 		return acme.Directory(dir), nil
 	}
 	if c.Storage.Driver != config.S3 {
-		return nil, errNoCache
+		return nil, ErrNoCache
 	}
 	records, err := drivers.OpenRecords(ctx, c, c.HTTP.TLS.LetsEncrypt.StorageFolder())
 	if err != nil {
@@ -64,19 +65,22 @@ func orderCache(c *config.Config, store storage.Store) (acme.Cache, acme.Lease, 
 	case able && readOnly:
 		return recordCache{shared.Records(folder)}, acme.Follow, nil
 	case able:
-		return recordCache{shared.Records(folder)}, func(ctx context.Context, what string) (context.Context, func(), bool, error) {
+		lease := func(ctx context.Context, what string) (context.Context, func(), bool, error) {
 			return shared.Lease(ctx, orderLease+what)
-		}, nil
+		}
+		return recordCache{shared.Records(folder)}, lease, nil
 	case c.Storage.Driver == config.Filesystem && readOnly:
 		return acme.Directory(c.CertificateDirectory()), acme.Follow, nil
 	case c.Storage.Driver == config.Filesystem:
 		return acme.Directory(c.CertificateDirectory()), nil, nil
 	}
-	return nil, nil, errNoCache
+	return nil, nil, ErrNoCache
 }
 
 // newManager creates the ACME certificate manager (http.tls.letsencrypt).
-func newManager(ctx context.Context, c *config.Config, store storage.Store, now func() time.Time, log *slog.Logger) (*acme.Manager, error) {
+func newManager(
+	ctx context.Context, c *config.Config, store storage.Store, now func() time.Time, log *slog.Logger,
+) (*acme.Manager, error) {
 	l := c.HTTP.TLS.LetsEncrypt
 	cache, lease, err := orderCache(c, store)
 	if err != nil {
@@ -113,25 +117,25 @@ func newManager(ctx context.Context, c *config.Config, store storage.Store, now 
 	return acme.New(ctx, o)
 }
 
-// challenges configures the listener for ACME challenges over HTTP.
-type challenges struct {
-	address  string // "": none
-	base     string // URL to which other requests are redirected; "": https and the requested host
-	limit    func(net.Listener) *connection.Listener
-	errorLog *log.Logger
+// Challenges configures the listener for ACME challenges over HTTP.
+type Challenges struct {
+	Address  string // "": none
+	Base     string // URL to which other requests are redirected; "": https and the requested host
+	Limit    func(net.Listener) *connection.Listener
+	ErrorLog *log.Logger
 }
 
-// startOrders starts ordering certificates and, if an address is configured, answering HTTP
+// StartOrders starts ordering certificates and, if an address is configured, answering HTTP
 // challenges. The returned function stops the latter. If the address cannot be bound, only
 // TLS-ALPN-01 is available.
-func (cs *certificates) startOrders(ctx context.Context, group *sync.WaitGroup, o challenges) (stop func(), err error) {
+func (cs *Manager) StartOrders(ctx context.Context, group *sync.WaitGroup, o Challenges) (stop func(), err error) {
 	stop = func() {}
 	if cs.acme == nil {
 		return stop, nil
 	}
-	if o.address != "" {
+	if o.Address != "" {
 		var l net.Listener
-		if l, err = net.Listen("tcp", o.address); err == nil {
+		if l, err = net.Listen("tcp", o.Address); err == nil {
 			stop = cs.answerChallenges(l, group, o)
 		}
 	}
@@ -147,12 +151,12 @@ const (
 )
 
 // answerChallenges serves the port that the CA reaches as 80.
-func (cs *certificates) answerChallenges(l net.Listener, group *sync.WaitGroup, o challenges) (stop func()) {
+func (cs *Manager) answerChallenges(l net.Listener, group *sync.WaitGroup, o Challenges) (stop func()) {
 	h := &http.Server{
-		Handler: cs.acme.HTTPHandler(o.base), ErrorLog: o.errorLog, MaxHeaderBytes: maxChallengeHeader,
+		Handler: cs.acme.HTTPHandler(o.Base), ErrorLog: o.ErrorLog, MaxHeaderBytes: maxChallengeHeader,
 		ReadTimeout: challengeTimeout, WriteTimeout: challengeTimeout, IdleTimeout: challengeTimeout,
 	}
-	limited := o.limit(l)
+	limited := o.Limit(l)
 	limited.Serve(h)
 	cs.log.Info("challenges over HTTP are answered", "address", l.Addr().String())
 	group.Go(func() {
@@ -163,14 +167,14 @@ func (cs *certificates) answerChallenges(l net.Listener, group *sync.WaitGroup, 
 	return func() { _ = h.Close() } // there are no requests worth draining
 }
 
-// orders reports whether the certificates come from an ACME directory.
-func (cs *certificates) orders() bool { return cs.acme != nil }
+// Orders reports whether the certificates come from an ACME directory.
+func (cs *Manager) Orders() bool { return cs.acme != nil }
 
-// states returns the state of the certificate of each ordered name.
-func (cs *certificates) states() []acme.State { return cs.acme.States() }
+// States returns the state of the certificate of each ordered name.
+func (cs *Manager) States() []acme.State { return cs.acme.States() }
 
-// orderFaults returns the names that have no certificate, or whose renewal failed.
-func (cs *certificates) orderFaults() []string {
+// OrderFaults returns the names that have no certificate, or whose renewal failed.
+func (cs *Manager) OrderFaults() []string {
 	if cs.acme == nil {
 		return nil
 	}

@@ -1,19 +1,22 @@
-package server
+package observe
 
 import (
+	"github.com/prometheus/client_golang/prometheus"
+
 	"packhouse/server/acme"
 	"packhouse/server/notification"
-
-	"github.com/prometheus/client_golang/prometheus"
 )
 
 // webhookCollector exports delivery metrics.
 type webhookCollector struct{ notifier *notification.Notifier }
 
 var (
-	webhookPending = prometheus.NewDesc("packhouse_webhook_pending", "Events that wait for a webhook.", []string{"endpoint"}, nil)
-	webhookEvents  = prometheus.NewDesc("packhouse_webhook_events_total", "Events for a webhook, by outcome: delivered or dropped.", []string{"endpoint", "outcome"}, nil)
-	webhookFailed  = prometheus.NewDesc("packhouse_webhook_failures_total", "Attempts at a webhook that failed.", []string{"endpoint"}, nil)
+	webhookPending = prometheus.NewDesc("packhouse_webhook_pending",
+		"Events that wait for delivery to a webhook.", []string{"endpoint"}, nil)
+	webhookEvents = prometheus.NewDesc("packhouse_webhook_events_total",
+		"Events for a webhook, by outcome: delivered or dropped.", []string{"endpoint", "outcome"}, nil)
+	webhookFailed = prometheus.NewDesc("packhouse_webhook_failures_total",
+		"Failed attempts to deliver to a webhook.", []string{"endpoint"}, nil)
 )
 
 // Describe implements prometheus.Collector.
@@ -26,10 +29,13 @@ func (webhookCollector) Describe(to chan<- *prometheus.Desc) {
 // Collect implements prometheus.Collector.
 func (w webhookCollector) Collect(to chan<- prometheus.Metric) {
 	for _, e := range w.notifier.Stats() {
-		to <- prometheus.MustNewConstMetric(webhookPending, prometheus.GaugeValue, float64(e.Pending), e.Endpoint)
-		to <- prometheus.MustNewConstMetric(webhookEvents, prometheus.CounterValue, float64(e.Delivered), e.Endpoint, "delivered")
-		to <- prometheus.MustNewConstMetric(webhookEvents, prometheus.CounterValue, float64(e.Dropped), e.Endpoint, "dropped")
-		to <- prometheus.MustNewConstMetric(webhookFailed, prometheus.CounterValue, float64(e.Failed), e.Endpoint)
+		send := func(d *prometheus.Desc, kind prometheus.ValueType, value float64, labels ...string) {
+			to <- prometheus.MustNewConstMetric(d, kind, value, append([]string{e.Endpoint}, labels...)...)
+		}
+		send(webhookPending, prometheus.GaugeValue, float64(e.Pending))
+		send(webhookEvents, prometheus.CounterValue, float64(e.Delivered), "delivered")
+		send(webhookEvents, prometheus.CounterValue, float64(e.Dropped), "dropped")
+		send(webhookFailed, prometheus.CounterValue, float64(e.Failed))
 	}
 }
 
@@ -42,11 +48,15 @@ type orderCollector struct {
 func newOrderCollector(states func() []acme.State) *orderCollector {
 	host := []string{"host"}
 	return &orderCollector{
-		states:   states,
-		ends:     prometheus.NewDesc("packhouse_acme_certificate_not_after_timestamp_seconds", "End of the certificate of a name; 0 while a stand-in is served.", host, nil),
-		ok:       prometheus.NewDesc("packhouse_acme_last_order_successful", "1 unless the last order for a name failed.", host, nil),
-		next:     prometheus.NewDesc("packhouse_acme_next_try_timestamp_seconds", "When a name whose order failed is tried again; 0 where none failed.", host, nil),
-		outcomes: prometheus.NewDesc("packhouse_acme_orders_total", "Orders since the start, by outcome.", []string{"host", "outcome"}, nil),
+		states: states,
+		ends: prometheus.NewDesc("packhouse_acme_certificate_not_after_timestamp_seconds",
+			"When the certificate of a name expires; 0 while a temporary one is served.", host, nil),
+		ok: prometheus.NewDesc("packhouse_acme_last_order_successful",
+			"1 unless the last order for a name failed.", host, nil),
+		next: prometheus.NewDesc("packhouse_acme_next_try_timestamp_seconds",
+			"When a failed order for a name is retried; 0 if none failed.", host, nil),
+		outcomes: prometheus.NewDesc("packhouse_acme_orders_total",
+			"Orders since the start, by outcome.", []string{"host", "outcome"}, nil),
 	}
 }
 

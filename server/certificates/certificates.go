@@ -1,4 +1,4 @@
-package server
+package certificates
 
 import (
 	"bytes"
@@ -20,10 +20,10 @@ import (
 	"packhouse/trust"
 )
 
-// certificates tracks the certificate and key files, and the client CAs. Certificate and key are
+// Manager tracks the certificate and key files, and the client CAs. Certificate and key are
 // loaded as a pair: if one is missing, half-written or does not match, the previous pair stays in
 // use.
-type certificates struct {
+type Manager struct {
 	now  func() time.Time
 	log  *slog.Logger
 	acme *acme.Manager // provides the certificates instead of files; nil: files
@@ -36,7 +36,7 @@ type certificates struct {
 	stamps    []stamp // of all files
 	settled   bool
 	reminded  time.Time // of the coming expiry
-	rotate    string    // command that renews the certificate, for messages
+	Rotate    string    // command that renews the certificate, for messages
 	failures  int       // consecutive loads that found no usable pair
 }
 
@@ -55,17 +55,19 @@ type serving struct {
 // twice within one clock tick.
 const settledAfter = 2 * time.Second
 
-// newCertificates loads the configured pair, or the certificates ordered before, which may be in
+// New loads the configured pair, or the certificates ordered before, which may be in
 // the store.
-func newCertificates(ctx context.Context, c *config.Config, store storage.Store, now func() time.Time, log *slog.Logger) (*certificates, error) {
-	cs := &certificates{now: now, log: log, rotate: "packhouse cert rotate"}
+func New(
+	ctx context.Context, c *config.Config, store storage.Store, now func() time.Time, log *slog.Logger,
+) (*Manager, error) {
+	cs := &Manager{now: now, log: log, Rotate: "packhouse cert rotate"}
 	if c.HTTP.TLS.LetsEncrypt.Enabled() {
 		var err error
 		if cs.acme, err = newManager(ctx, c, store, now, log); err != nil {
 			return nil, err
 		}
 	}
-	commit, err := cs.prepare(c.HTTP)
+	commit, err := cs.Prepare(c.HTTP)
 	if err != nil {
 		return nil, err
 	}
@@ -73,8 +75,8 @@ func newCertificates(ctx context.Context, c *config.Config, store storage.Store,
 	return cs, nil
 }
 
-// prepare loads new files and settings. Nothing changes until commit is called, which cannot fail.
-func (cs *certificates) prepare(c config.HTTP) (commit func(), err error) {
+// Prepare loads new files and settings. Nothing changes until commit is called, which cannot fail.
+func (cs *Manager) Prepare(c config.HTTP) (commit func(), err error) {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
 	stamps, settled, err := cs.stampFiles(c.TLS)
@@ -93,9 +95,9 @@ func (cs *certificates) prepare(c config.HTTP) (commit func(), err error) {
 	}, nil
 }
 
-// follow reloads the pair if a file has changed. It retries a pair that does not match once before
+// Follow reloads the pair if a file has changed. It retries a pair that does not match once before
 // reporting it as broken, because the two files are never replaced at the same time.
-func (cs *certificates) follow() {
+func (cs *Manager) Follow() {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
 	c := cs.serving.Load().config
@@ -116,15 +118,16 @@ func (cs *certificates) follow() {
 		return
 	}
 	if was := cs.broken.Swap(&err); was == nil || (*was).Error() != err.Error() {
-		cs.log.Error("the new certificate cannot be served, the one before stays", "certificate", cs.cert, "key", cs.key, "error", err)
+		cs.log.Error("the new certificate cannot be served, the previous one stays in use",
+			"certificate", cs.cert, "key", cs.key, "error", err)
 	}
 }
 
 // take puts a pair into use. The caller holds the lock.
-func (cs *certificates) take(s *serving) {
+func (cs *Manager) take(s *serving) {
 	was := cs.serving.Swap(s)
 	repaired := cs.broken.Swap(nil) != nil
-	if was != nil && was.print == s.print && bytes.Equal(bytes.Join(was.chain, nil), bytes.Join(s.chain, nil)) && !repaired {
+	if was != nil && was.print == s.print && slices.EqualFunc(was.chain, s.chain, bytes.Equal) && !repaired {
 		return
 	}
 	cs.reminded = time.Time{}
@@ -134,33 +137,36 @@ func (cs *certificates) take(s *serving) {
 	cs.log.Info("certificate read", "certificate", cs.cert, "fingerprint", s.print, "not_after", s.leaf.NotAfter)
 }
 
-// leaf returns the certificate that clients see; with several names, clients without SNI.
-func (cs *certificates) leaf() *x509.Certificate {
+// Leaf returns the certificate that clients see; with several names, clients without SNI.
+func (cs *Manager) Leaf() *x509.Certificate {
 	if cs.acme != nil {
 		return cs.acme.Leaf()
 	}
 	return cs.serving.Load().leaf
 }
 
-func (cs *certificates) fingerprint() string {
+// Fingerprint returns the SHA-256 of the leaf as "AB:CD:…".
+func (cs *Manager) Fingerprint() string {
 	if cs.acme != nil {
-		return certgen.Fingerprint(cs.leaf())
+		return certgen.Fingerprint(cs.Leaf())
 	}
 	return cs.serving.Load().print
 }
 
-func (cs *certificates) ends() time.Time { return cs.leaf().NotAfter }
+// Ends returns when the leaf expires.
+func (cs *Manager) Ends() time.Time { return cs.Leaf().NotAfter }
 
-func (cs *certificates) fault() error {
+// Fault returns why the files cannot be served, or nil.
+func (cs *Manager) Fault() error {
 	if err := cs.broken.Load(); err != nil {
 		return *err
 	}
 	return nil
 }
 
-// tlsConfig returns the listener's configuration, which uses the current certificate for every
+// TLSConfig returns the listener's configuration, which uses the current certificate for every
 // handshake.
-func (cs *certificates) tlsConfig() *tls.Config {
+func (cs *Manager) TLSConfig() *tls.Config {
 	return &tls.Config{
 		MinVersion:   tls.VersionTLS12,
 		CipherSuites: defaultCipherSuites,
@@ -178,7 +184,7 @@ func (cs *certificates) tlsConfig() *tls.Config {
 
 // loadValid loads the files and returns an error if they must not replace those in use (see
 // keepsValid).
-func (cs *certificates) loadValid(c config.HTTP) (*serving, error) {
+func (cs *Manager) loadValid(c config.HTTP) (*serving, error) {
 	next, err := cs.load(c)
 	if err != nil {
 		return nil, err
@@ -187,7 +193,7 @@ func (cs *certificates) loadValid(c config.HTTP) (*serving, error) {
 }
 
 // load reads the files and builds the configuration of handshakes.
-func (cs *certificates) load(c config.HTTP) (*serving, error) {
+func (cs *Manager) load(c config.HTTP) (*serving, error) {
 	cas, err := loadClientCAs(c.TLS)
 	if err != nil {
 		return nil, err
@@ -299,7 +305,7 @@ type stamp struct {
 }
 
 // stampFiles returns the stamps of the pair and the client CAs, following symbolic links.
-func (cs *certificates) stampFiles(t config.TLS) (stamps []stamp, settled bool, err error) {
+func (cs *Manager) stampFiles(t config.TLS) (stamps []stamp, settled bool, err error) {
 	settled = true
 	files := t.ClientCAs
 	if cs.acme == nil {
@@ -319,8 +325,8 @@ func (cs *certificates) stampFiles(t config.TLS) (stamps []stamp, settled bool, 
 // remindEvery is the interval between warnings about an expiring certificate.
 const remindEvery = 24 * time.Hour
 
-// remind logs a warning once a day if the certificate is about to expire or has expired.
-func (cs *certificates) remind() {
+// Remind logs a warning once a day if the certificate is about to expire or has expired.
+func (cs *Manager) Remind() {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
 	if cs.acme != nil {
@@ -332,8 +338,9 @@ func (cs *certificates) remind() {
 	}
 	cs.reminded = now
 	if now.After(leaf.NotAfter) {
-		cs.log.Error("the certificate has run out, clients refuse it", "certificate", cs.cert, "not_after", leaf.NotAfter, "remedy", cs.rotate)
+		cs.log.Error("the certificate has expired, clients refuse it",
+			"certificate", cs.cert, "not_after", leaf.NotAfter, "remedy", cs.Rotate)
 		return
 	}
-	cs.log.Warn("the certificate runs out soon", "certificate", cs.cert, "not_after", leaf.NotAfter, "remedy", cs.rotate)
+	cs.log.Warn("the certificate expires soon", "certificate", cs.cert, "not_after", leaf.NotAfter, "remedy", cs.Rotate)
 }

@@ -1,4 +1,4 @@
-package server
+package observe
 
 import (
 	"context"
@@ -18,10 +18,10 @@ import (
 	"packhouse/trust"
 )
 
-// audit writes an audit trail as JSON lines, separate from the log (log.audit.path). It records
+// Audit writes an audit trail as JSON lines, separate from the log (log.audit.path). It records
 // pushes, deletions, pulls of manifests, denied requests, and administrative operations. It omits
 // secrets, and blob reads, because they belong to a recorded manifest pull.
-type audit struct {
+type Audit struct {
 	path string
 	now  func() time.Time
 	log  *slog.Logger
@@ -32,8 +32,8 @@ type audit struct {
 	broken bool
 }
 
-// auditLine is one line. Empty fields are left out.
-type auditLine struct {
+// AuditLine is one line. Empty fields are left out.
+type AuditLine struct {
 	Time       time.Time `json:"time"`
 	Event      string    `json:"event"`          // "request", "sign-in", "start", "stop", "reload", "admin"
 	User       string    `json:"user,omitempty"` // authenticated; for a failed sign-in, the existing user it was for
@@ -48,15 +48,15 @@ type auditLine struct {
 	Outcome    string    `json:"outcome"` // "done", "refused", "locked out", "failed" or "cut off"
 }
 
-// openAudit opens the audit trail: path is a file to append to, created with mode 0600, or "-" for
+// OpenAudit opens the audit trail: path is a file to append to, created with mode 0600, or "-" for
 // standard output, or "" for none.
-func openAudit(path string, now func() time.Time, log *slog.Logger) (*audit, error) {
-	a := &audit{path: path, now: now, log: log}
-	return a, a.reopen()
+func OpenAudit(path string, now func() time.Time, log *slog.Logger) (*Audit, error) {
+	a := &Audit{path: path, now: now, log: log}
+	return a, a.Reopen()
 }
 
-// reopen reopens the file, after log rotation has moved it.
-func (a *audit) reopen() error {
+// Reopen reopens the file, after log rotation has moved it.
+func (a *Audit) Reopen() error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	switch a.path {
@@ -77,7 +77,8 @@ func (a *audit) reopen() error {
 	return nil
 }
 
-func (a *audit) close() {
+// Close closes the file.
+func (a *Audit) Close() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.file != nil {
@@ -86,8 +87,8 @@ func (a *audit) close() {
 	a.to, a.file = nil, nil
 }
 
-// write writes a line. A failure is logged once and does not affect requests.
-func (a *audit) write(l auditLine) {
+// Write writes a line. A failure is logged once and does not affect requests.
+func (a *Audit) Write(l AuditLine) {
 	l.Time = a.now().UTC()
 	line, err := json.Marshal(l)
 	a.mu.Lock()
@@ -99,33 +100,35 @@ func (a *audit) write(l auditLine) {
 		_, err = a.to.Write(append(line, '\n'))
 	}
 	if err != nil && !a.broken {
-		a.log.LogAttrs(context.Background(), slog.LevelError, "the audit log cannot be written", slog.String("path", a.path), slog.Any("error", err))
+		a.log.LogAttrs(context.Background(), slog.LevelError, "the audit log cannot be written",
+			slog.String("path", a.path), slog.Any("error", err))
 	}
 	a.broken = err != nil
 }
 
-// request writes the outcome of a request, if it is audited.
-func (a *audit) request(r *http.Request, rec *record, w *connection.Response) {
+// Request writes the outcome of a request, if it is audited.
+func (a *Audit) Request(r *http.Request, rec *Request, w *connection.Response) {
 	if a.path == "" {
 		return
 	}
-	l := auditLine{
-		Event: "request", User: rec.user, Remote: rec.client.String(), Action: string(rec.action), Repository: rec.request.Repository.String(),
-		Tag: rec.request.Tag.String(), Digest: rec.request.Digest.String(), From: rec.request.From.String(), Status: w.Status(), Outcome: "done",
+	l := AuditLine{
+		Event: "request", User: rec.User, Remote: rec.Client.String(), Action: string(rec.Action),
+		Repository: rec.Request.Repository.String(), Tag: rec.Request.Tag.String(), Digest: rec.Request.Digest.String(),
+		From: rec.Request.From.String(), Status: w.Status(), Outcome: "done",
 	}
 	if l.Digest == "" {
 		l.Digest = w.Header().Get("Docker-Content-Digest")
 	}
-	if rec.refusal != nil {
-		l.Code, l.Outcome = rec.refusal.Code, "refused"
-		if rec.refusal.Status >= http.StatusInternalServerError {
+	if rec.Refusal != nil {
+		l.Code, l.Outcome = rec.Refusal.Code, "refused"
+		if rec.Refusal.Status >= http.StatusInternalServerError {
 			l.Outcome = "failed"
 		}
 	}
-	if rec.aborted {
+	if rec.Aborted {
 		l.Outcome = "cut off"
 	}
-	if refused, ok := errors.AsType[*auth.RefusedError](rec.reason); ok {
+	if refused, ok := errors.AsType[*auth.RefusedError](rec.Reason); ok {
 		if refused.Repeated {
 			return // the first one was recorded
 		}
@@ -136,23 +139,23 @@ func (a *audit) request(r *http.Request, rec *record, w *connection.Response) {
 	} else if !audited(r, rec) {
 		return
 	}
-	a.write(l)
+	a.Write(l)
 }
 
 // audited reports whether a request is recorded: changes, pulls of manifests, and requests denied
 // to a user.
-func audited(r *http.Request, rec *record) bool {
-	if rec.refusal != nil && rec.refusal.Status == http.StatusForbidden {
+func audited(r *http.Request, rec *Request) bool {
+	if rec.Refusal != nil && rec.Refusal.Status == http.StatusForbidden {
 		return true
 	}
-	switch rec.action {
-	case route.UploadFinish, route.UploadCancel, route.ManifestWrite, route.ManifestDelete, route.TagDelete, route.BlobDelete,
-		route.PackPush, route.PackTagWrite, route.PackTagDelete:
+	switch rec.Action {
+	case route.UploadFinish, route.UploadCancel, route.ManifestWrite, route.ManifestDelete, route.TagDelete,
+		route.BlobDelete, route.PackPush, route.PackTagWrite, route.PackTagDelete:
 		return true
 	case route.UploadStart: // starting a session changes nothing
-		return rec.request.Mount != "" || rec.request.Digest != ""
+		return rec.Request.Mount != "" || rec.Request.Digest != ""
 	case route.ManifestRead, route.PackArchive:
-		return r.Method == http.MethodGet && rec.refusal == nil
+		return r.Method == http.MethodGet && rec.Refusal == nil
 	}
 	return false
 }

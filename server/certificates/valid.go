@@ -1,4 +1,4 @@
-package server
+package certificates
 
 import (
 	"crypto/x509"
@@ -28,7 +28,8 @@ func keepsValid(was, next *serving, now time.Time) error {
 	}
 	valid := func(c *x509.Certificate) bool { return certgen.ValidAt(c, now) }
 	if slices.ContainsFunc(was.cas, valid) && len(next.cas) > 0 && !slices.ContainsFunc(next.cas, valid) {
-		return fmt.Errorf("load client CAs %v: none of them is valid now, and one of those in use is", next.config.TLS.ClientCAs)
+		return fmt.Errorf("load client CAs %v: none of them is valid now, and one of those in use is",
+			next.config.TLS.ClientCAs)
 	}
 	return nil
 }

@@ -1,4 +1,4 @@
-package server
+package observe
 
 import (
 	"context"
@@ -14,9 +14,11 @@ import (
 	"packhouse/server/connection"
 )
 
-// startDebug serves metrics, health and profiles on a separate listener, if configured; on loopback
+// ServeDebug serves metrics, health and profiles on a separate listener, if configured; on loopback
 // unless the address has a host. The returned function stops it.
-func startDebug(c config.Debug, metrics http.Handler, health http.HandlerFunc, log *slog.Logger) (stop func(), err error) {
+func ServeDebug(
+	c config.Debug, metrics http.Handler, health http.HandlerFunc, log *slog.Logger,
+) (stop func(), err error) {
 	if c.Addr == "" {
 		return func() {}, nil
 	}
@@ -42,7 +44,10 @@ func startDebug(c config.Debug, metrics http.Handler, health http.HandlerFunc, l
 	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
 	mux.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)
 	mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
-	h := &http.Server{Handler: localOnly(l.Addr(), mux), ErrorLog: errorLog(log), ReadHeaderTimeout: connection.HeaderTimeout, IdleTimeout: connection.IdleTimeout}
+	h := &http.Server{
+		Handler: localOnly(l.Addr(), mux), ErrorLog: ErrorLog(log),
+		ReadHeaderTimeout: connection.HeaderTimeout, IdleTimeout: connection.IdleTimeout,
+	}
 	log.Info("metrics and profiles are served", "address", l.Addr().String(), "prometheus", c.Prometheus)
 	ended := make(chan struct{})
 	go func() {

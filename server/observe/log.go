@@ -1,4 +1,4 @@
-package server
+package observe
 
 import (
 	"io"
@@ -15,9 +15,9 @@ import (
 	"packhouse/server/route"
 )
 
-// newLogger creates the configured logger.
-func newLogger(c config.Log, to io.Writer, level *slog.LevelVar) *slog.Logger {
-	level.Set(levelOf(c.Level))
+// NewLogger creates the configured logger.
+func NewLogger(c config.Log, to io.Writer, level *slog.LevelVar) *slog.Logger {
+	level.Set(LevelOf(c.Level))
 	options := &slog.HandlerOptions{Level: level}
 	var h slog.Handler = slog.NewTextHandler(to, options)
 	if c.Formatter == "json" {
@@ -30,7 +30,8 @@ func newLogger(c config.Log, to io.Writer, level *slog.LevelVar) *slog.Logger {
 	return slog.New(h.WithAttrs(fields))
 }
 
-func levelOf(name string) slog.Level {
+// LevelOf parses a level of log.level. Unknown ones are "info".
+func LevelOf(name string) slog.Level {
 	switch strings.ToLower(name) {
 	case "debug":
 		return slog.LevelDebug
@@ -49,14 +50,14 @@ const maxAgent = 120
 // path.
 const longestPath = 1024
 
-// pathOf returns the path of a request for the log.
-func pathOf(r *http.Request) string { return r.URL.Path[:min(len(r.URL.Path), longestPath)] }
+// PathOf returns the path of a request for the log.
+func PathOf(r *http.Request) string { return r.URL.Path[:min(len(r.URL.Path), longestPath)] }
 
-// logAccess logs a request. It omits the query and all headers except User-Agent, so credentials
+// LogAccess logs a request. It omits the query and all headers except User-Agent, so credentials
 // are never logged. Successful health checks are logged at debug level.
-func logAccess(log *slog.Logger, r *http.Request, rec *record, w *connection.Response) {
+func LogAccess(log *slog.Logger, r *http.Request, rec *Request, w *connection.Response) {
 	level := slog.LevelInfo
-	if (rec.action == route.Health || rec.action == route.PageRoot) && w.Status() == http.StatusOK {
+	if (rec.Action == route.Health || rec.Action == route.PageRoot) && w.Status() == http.StatusOK {
 		level = slog.LevelDebug
 	}
 	if !log.Enabled(r.Context(), level) {
@@ -64,18 +65,19 @@ func logAccess(log *slog.Logger, r *http.Request, rec *record, w *connection.Res
 	}
 	attrs := make([]slog.Attr, 0, 12)
 	attrs = append(attrs,
-		slog.String("method", r.Method), slog.String("path", pathOf(r)), slog.Int("status", w.Status()), slog.Int64("bytes", w.Sent()),
-		slog.String("duration", time.Since(rec.began).Round(time.Microsecond).String()), slog.String("remote", rec.client.String()))
-	if rec.user != "" {
-		attrs = append(attrs, slog.String("user", rec.user))
+		slog.String("method", r.Method), slog.String("path", PathOf(r)), slog.Int("status", w.Status()),
+		slog.Int64("bytes", w.Sent()), slog.String("duration", time.Since(rec.Began).Round(time.Microsecond).String()),
+		slog.String("remote", rec.Client.String()))
+	if rec.User != "" {
+		attrs = append(attrs, slog.String("user", rec.User))
 	}
-	if rec.action != "" {
-		attrs = append(attrs, slog.String("action", string(rec.action)))
+	if rec.Action != "" {
+		attrs = append(attrs, slog.String("action", string(rec.Action)))
 	}
-	if rec.refusal != nil {
-		attrs = append(attrs, slog.String("code", rec.refusal.Code))
+	if rec.Refusal != nil {
+		attrs = append(attrs, slog.String("code", rec.Refusal.Code))
 	}
-	if rec.aborted {
+	if rec.Aborted {
 		attrs = append(attrs, slog.Bool("cut_off", true))
 	}
 	if received := w.Received(); received > 0 {
@@ -87,9 +89,9 @@ func logAccess(log *slog.Logger, r *http.Request, rec *record, w *connection.Res
 	log.LogAttrs(r.Context(), level, "request", attrs...)
 }
 
-// errorLog returns a logger for net/http. Failed handshakes, caused by scanners or clients that
+// ErrorLog returns a logger for net/http. Failed handshakes, caused by scanners or clients that
 // trust another CA, are not errors of this server.
-func errorLog(l *slog.Logger) *log.Logger { return log.New(&errorWriter{l}, "", 0) }
+func ErrorLog(l *slog.Logger) *log.Logger { return log.New(&errorWriter{l}, "", 0) }
 
 type errorWriter struct{ log *slog.Logger }
 
