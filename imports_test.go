@@ -56,12 +56,15 @@ var mayImport = map[string][]string{
 	"setup":                     {groundFloor},
 
 	// The wing of the server.
-	"server":              {"server/...", "certgen", "finding", "printable", "trust"},
-	"server/auth":         {"finding", "printable", "server/auth/htpasswd", "server/config", "server/problem", "server/reference", "server/route", "trust"},
-	"server/registry":     {"server/auth", "server/manifest", "server/problem", "server/reference", "server/route", "server/storage", "server/transfer"},
-	"server/notification": {"server/config", "server/storage", "trust"},
-	"server/packview":     {"finding", "packs", "server/auth", "server/manifest", "server/problem", "server/reference", "server/route", "server/storage", "server/transfer"},
-	"server/transfer":     {"server/problem", "server/reference", "server/storage"},
+	"server":          {"server/...", "certgen", "finding", "printable", "trust"},
+	"server/auth":     {"finding", "printable", "server/auth/htpasswd", "server/config", "server/problem", "server/reference", "server/route", "trust"},
+	"server/registry": {"server/auth", "server/manifest", "server/problem", "server/reference", "server/route", "server/storage", "server/transfer"},
+	"server/notification": {
+		"server/auth", "server/config", "server/manifest", "server/reference", "server/registry", "server/storage", "trust",
+	},
+	"server/maintenance": {"server/config", "server/observe", "server/packview/record", "server/storage"},
+	"server/packview":    {"finding", "packs", "server/auth", "server/manifest", "server/problem", "server/reference", "server/route", "server/storage", "server/transfer"},
+	"server/transfer":    {"server/problem", "server/reference", "server/storage"},
 	// Problems are the HTTP side's words for what the store says.
 	"server/problem": {"server/manifest", "server/reference", "server/storage"},
 	"server/route":   {"server/problem", "server/reference"},

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -15,19 +16,24 @@ import (
 	"packhouse/server/admin"
 	"packhouse/server/connection"
 	"packhouse/server/observe"
+	"packhouse/server/packview"
+	"packhouse/server/reference"
 	"packhouse/server/storage"
 )
 
+// adminAPI answers requests on the admin socket.
+type adminAPI struct{ *Server }
+
 // startAdmin serves the admin socket in the first directory where it can be created. If there is
 // none, the server runs without a socket. The returned function stops it and cancels its requests.
-func (s *Server) startAdmin(ctx context.Context, group *sync.WaitGroup) (stop func()) {
-	l := s.listenAdmin()
+func startAdmin(ctx context.Context, s *Server, group *sync.WaitGroup) (stop func()) {
+	l := listenAdmin(s)
 	if l == nil {
 		return func() {}
 	}
 	ctx, quit := context.WithCancel(ctx)
 	h := &http.Server{
-		Handler: s.adminHandler(), ErrorLog: observe.ErrorLog(s.log), ReadHeaderTimeout: connection.HeaderTimeout, IdleTimeout: connection.IdleTimeout,
+		Handler: adminAPI{s}.handler(), ErrorLog: observe.ErrorLog(s.log), ReadHeaderTimeout: connection.HeaderTimeout, IdleTimeout: connection.IdleTimeout,
 		BaseContext: func(net.Listener) context.Context { return ctx },
 	}
 	group.Go(func() {
@@ -45,7 +51,7 @@ func (s *Server) startAdmin(ctx context.Context, group *sync.WaitGroup) (stop fu
 	}
 }
 
-func (s *Server) listenAdmin() net.Listener {
+func listenAdmin(s *Server) net.Listener {
 	paths := []string{s.options.AdminSocket}
 	switch s.options.AdminSocket {
 	case "-":
@@ -72,18 +78,18 @@ func (s *Server) listenAdmin() net.Listener {
 // maxAdminBody bounds a request to the admin socket, in bytes.
 const maxAdminBody = 64 << 10
 
-func (s *Server) adminHandler() http.Handler {
+func (s adminAPI) handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET "+admin.PathStatus, func(w http.ResponseWriter, _ *http.Request) { writeAdmin(w, http.StatusOK, s.Status()) })
 	mux.HandleFunc("POST "+admin.PathReload, func(w http.ResponseWriter, r *http.Request) {
 		_ = s.Reload(context.WithoutCancel(r.Context())) // the response contains the result
 		writeAdmin(w, http.StatusOK, s.reloads.last())
 	})
-	mux.HandleFunc("POST "+admin.PathProbe, s.adminProbe)
-	mux.HandleFunc("GET "+admin.PathPacks, s.adminPacks)
-	mux.HandleFunc("POST "+admin.PathCollect, s.adminCollect)
-	mux.HandleFunc("POST "+admin.PathPurge, s.adminPurge)
-	mux.HandleFunc("POST "+admin.PathScrub, s.adminScrub)
+	mux.HandleFunc("POST "+admin.PathProbe, s.serveProbe)
+	mux.HandleFunc("GET "+admin.PathPacks, s.servePacks)
+	mux.HandleFunc("POST "+admin.PathCollect, s.serveCollect)
+	mux.HandleFunc("POST "+admin.PathPurge, s.servePurge)
+	mux.HandleFunc("POST "+admin.PathScrub, s.serveScrub)
 	mux.HandleFunc("POST "+admin.PathUsage, func(w http.ResponseWriter, r *http.Request) {
 		out := newLines(w, r)
 		out.end(s.store.Usage(r.Context()))
@@ -116,7 +122,7 @@ func (s *Server) adminHandler() http.Handler {
 	})
 }
 
-func (s *Server) adminProbe(w http.ResponseWriter, r *http.Request) {
+func (s adminAPI) serveProbe(w http.ResponseWriter, r *http.Request) {
 	ask, ok := readAdmin[admin.ProbeRequest](w, r)
 	if !ok {
 		return
@@ -129,7 +135,7 @@ func (s *Server) adminProbe(w http.ResponseWriter, r *http.Request) {
 	writeAdmin(w, http.StatusOK, admin.ProbeIdentity{User: user, Password: password})
 }
 
-func (s *Server) adminCollect(w http.ResponseWriter, r *http.Request) {
+func (s adminAPI) serveCollect(w http.ResponseWriter, r *http.Request) {
 	ask, ok := readAdmin[admin.CollectRequest](w, r)
 	if !ok {
 		return
@@ -150,7 +156,7 @@ func (s *Server) adminCollect(w http.ResponseWriter, r *http.Request) {
 	out.end(report, err)
 }
 
-func (s *Server) adminPurge(w http.ResponseWriter, r *http.Request) {
+func (s adminAPI) servePurge(w http.ResponseWriter, r *http.Request) {
 	ask, ok := readAdmin[admin.PurgeRequest](w, r)
 	if !ok {
 		return
@@ -162,7 +168,7 @@ func (s *Server) adminPurge(w http.ResponseWriter, r *http.Request) {
 	out.end(s.store.PurgeUploads(r.Context(), ask.Age, ask.DryRun))
 }
 
-func (s *Server) adminScrub(w http.ResponseWriter, r *http.Request) {
+func (s adminAPI) serveScrub(w http.ResponseWriter, r *http.Request) {
 	ask, ok := readAdmin[admin.ScrubRequest](w, r)
 	if !ok {
 		return
@@ -174,13 +180,48 @@ func (s *Server) adminScrub(w http.ResponseWriter, r *http.Request) {
 	}))
 }
 
-func (s *Server) adminPacks(w http.ResponseWriter, r *http.Request) {
+func (s adminAPI) servePacks(w http.ResponseWriter, r *http.Request) {
 	report, err := s.examinePacks(r.Context())
 	if err != nil {
 		writeAdmin(w, http.StatusInternalServerError, admin.Line{Error: "list packs: " + err.Error()})
 		return
 	}
 	writeAdmin(w, http.StatusOK, report)
+}
+
+// Limits of examinePacks.
+const (
+	mostExamined   = 10_000           // versions
+	mostProblems   = 100              // listed versions with a problem
+	examinedWithin = 20 * time.Second // versions that take longer are not examined
+)
+
+// examinePacks lists the versions of packs that Palette does not install.
+func (s adminAPI) examinePacks(ctx context.Context) (admin.PackReport, error) {
+	report := admin.PackReport{Problems: []string{}}
+	view, ok := s.current.Load().packview.(*packview.View)
+	if !ok {
+		return report, errors.New("this server has no packs")
+	}
+	limited, cancel := context.WithTimeout(ctx, examinedWithin)
+	defer cancel()
+	complete, err := view.Examine(limited, mostExamined, func(repo reference.Repository, v *packview.Version) {
+		report.Examined++
+		if v.Artifact != nil && v.Summary == nil {
+			report.Unread++
+		}
+		if v.Problem == "" {
+			return
+		}
+		if report.Found++; report.Found <= mostProblems {
+			report.Problems = append(report.Problems, fmt.Sprintf("%s:%s: %s", repo, v.Tag, v.Problem))
+		}
+	})
+	report.Complete = complete
+	if limited.Err() != nil && ctx.Err() == nil {
+		err = nil
+	}
+	return report, err
 }
 
 // lines is a response with one JSON object per line. It is safe for concurrent use.

@@ -23,14 +23,14 @@ const defaultStoreWait = 2 * time.Minute
 
 // addHandlers creates the request handlers. They are stateless, so a reload simply creates new
 // ones.
-func (s *Server) addHandlers(st *state) error {
+func addHandlers(s *Server, st *state) error {
 	c := st.config
 	base := st.prefix
 	if !c.HTTP.RelativeURLs && c.HTTP.Host != "" {
 		base = strings.TrimSuffix(c.HTTP.Host, "/") + st.prefix
 	}
-	tell := s.tell(c)
-	if err := s.addPackView(st, base, tell); err != nil {
+	tell := events(s, c)
+	if err := addPackView(s, st, base, tell); err != nil {
 		return err
 	}
 	mayReferTo, err := urlRule(c.Validation)
@@ -40,7 +40,7 @@ func (s *Server) addHandlers(st *state) error {
 	st.registry = registry.New(registry.Options{
 		Sparse: c.Validation.Sparse == "allow", MayReferTo: mayReferTo, MayTag: packview.RefuseParent,
 		Store: s.store, Base: base,
-		MayOverwrite: overwriting(c.Packs), OnEvent: s.tellPackView(st, tell), Redirect: redirecting(c.Storage.Redirect, s.store),
+		MayOverwrite: overwriting(c.Packs), OnEvent: tellPackView(st, tell), Redirect: redirecting(c.Storage.Redirect, s.store),
 	})
 	return nil
 }

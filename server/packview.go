@@ -2,26 +2,23 @@ package server
 
 import (
 	"context"
-	"errors"
-	"fmt"
+	"log/slog"
 	"time"
 
 	"github.com/opencontainers/go-digest"
 
-	"packhouse/server/admin"
 	"packhouse/server/packview"
 	"packhouse/server/packview/pages"
 	packrecord "packhouse/server/packview/record"
-	"packhouse/server/reference"
 	"packhouse/server/registry"
 	"packhouse/server/storage"
 )
 
 // openRecords opens the pack records, stored beside the store's own data if the storage driver
 // supports it. They survive reloads.
-func (s *Server) openRecords() *packrecord.Records {
-	derived, _ := s.store.(storage.Derived)
-	return packrecord.New(packrecord.Options{Blobs: s.store, Derived: derived, Log: s.log, Now: s.now})
+func openRecords(store storage.Store, log *slog.Logger, now func() time.Time) *packrecord.Records {
+	derived, _ := store.(storage.Derived)
+	return packrecord.New(packrecord.Options{Blobs: store, Derived: derived, Log: log, Now: now})
 }
 
 // Collect runs garbage collection on a store, including data that the pack view derived from
@@ -31,7 +28,7 @@ func Collect(ctx context.Context, store storage.Store, o storage.CollectOptions,
 }
 
 // addPackView creates the handlers of /v1 and the pages.
-func (s *Server) addPackView(st *state, base string, tell func(registry.Event)) error {
+func addPackView(s *Server, st *state, base string, tell func(registry.Event)) error {
 	c := st.config
 	view := packview.New(packview.Options{
 		Store: s.store, Records: s.records, Base: base, Overwrite: c.Packs.Overwrite, Now: s.now, OnEvent: fromPackView(tell),
@@ -45,41 +42,6 @@ func (s *Server) addPackView(st *state, base string, tell func(registry.Event)) 
 	st.packview, st.pages = view, made
 	view.Rebuild(s.log)
 	return nil
-}
-
-// Limits of examinePacks.
-const (
-	mostExamined   = 10_000           // versions
-	mostProblems   = 100              // listed versions with a problem
-	examinedWithin = 20 * time.Second // versions that take longer are not examined
-)
-
-// examinePacks lists the versions of packs that Palette does not install.
-func (s *Server) examinePacks(ctx context.Context) (admin.PackReport, error) {
-	report := admin.PackReport{Problems: []string{}}
-	view, ok := s.current.Load().packview.(*packview.View)
-	if !ok {
-		return report, errors.New("this server has no packs")
-	}
-	limited, cancel := context.WithTimeout(ctx, examinedWithin)
-	defer cancel()
-	complete, err := view.Examine(limited, mostExamined, func(repo reference.Repository, v *packview.Version) {
-		report.Examined++
-		if v.Artifact != nil && v.Summary == nil {
-			report.Unread++
-		}
-		if v.Problem == "" {
-			return
-		}
-		if report.Found++; report.Found <= mostProblems {
-			report.Problems = append(report.Problems, fmt.Sprintf("%s:%s: %s", repo, v.Tag, v.Problem))
-		}
-	})
-	report.Complete = complete
-	if limited.Err() != nil && ctx.Err() == nil {
-		err = nil
-	}
-	return report, err
 }
 
 // fromPackView forwards pack view events to tell as registry events, because both use the same
@@ -97,7 +59,7 @@ func fromPackView(tell func(registry.Event)) func(packview.Event) {
 }
 
 // tellPackView indexes archives that were pushed as OCI artifacts, and forwards events.
-func (s *Server) tellPackView(st *state, tell func(registry.Event)) func(registry.Event) {
+func tellPackView(st *state, tell func(registry.Event)) func(registry.Event) {
 	view, _ := st.packview.(*packview.View)
 	return func(e registry.Event) {
 		if e.Verb == registry.Push && e.Manifest != nil && view != nil {

@@ -14,6 +14,7 @@ import (
 	"packhouse/server/certificates"
 	"packhouse/server/config"
 	"packhouse/server/connection"
+	"packhouse/server/maintenance"
 	"packhouse/server/observe"
 )
 
@@ -75,7 +76,7 @@ func (s *Server) Run(ctx context.Context) error {
 	s.audit.Write(observe.AuditLine{Event: "start", Outcome: "done"})
 	defer s.audit.Write(observe.AuditLine{Event: "stop", Outcome: "done"})
 	s.log.Info("listening", "address", s.Addr().String(), "fingerprint", s.Fingerprint())
-	stopAdmin := s.startAdmin(background, &aside) // before the listener: a client that got a response may reload
+	stopAdmin := startAdmin(background, s, &aside) // before the listener: a client that got a response may reload
 	defer stopAdmin()
 	failed := make(chan error, 2)
 	go func() { failed <- s.serve(h, limited) }()
@@ -97,7 +98,11 @@ func (s *Server) Run(ctx context.Context) error {
 		aside.Go(func() { s.notifier.Run(background) })
 	}
 	aside.Go(func() { s.health.Run(background) })
-	s.startUpkeep(background, &aside)
+	tasks := maintenance.Tasks{
+		Store: s.store, Metrics: s.metrics, Log: s.log,
+		Config: func() config.Maintenance { return s.current.Load().config.Storage.Maintenance },
+	}
+	aside.Go(func() { tasks.Run(background) })
 	if s.options.Ready != nil {
 		s.options.Ready()
 	}

@@ -165,8 +165,8 @@ func (s *Server) assemble(ctx context.Context) (err error) {
 			s.certs.Rotate += " --dir " + printable.Shell(filepath.Dir(path))
 		}
 	}
-	s.records = s.openRecords()
-	if s.notifier, err = s.openNotifier(c); err != nil {
+	s.records = openRecords(s.store, s.log, s.now)
+	if s.notifier, err = openNotifier(c, s.store, s.log); err != nil {
 		return err
 	}
 	warnModes(c, s.log)

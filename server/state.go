@@ -69,7 +69,7 @@ func (s *Server) newState(c *config.Config) (*state, error) {
 	for name, values := range c.HTTP.Headers {
 		st.headers = append(st.headers, header{http.CanonicalHeaderKey(name), slices.Clip(values)})
 	}
-	if err := s.addHandlers(st); err != nil {
+	if err := addHandlers(s, st); err != nil {
 		return nil, err
 	}
 	return st, nil

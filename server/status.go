@@ -39,7 +39,7 @@ func (s *Server) faults() []string {
 		}
 		faults = append(faults, s.certs.OrderFaults()...)
 	}
-	faults = append(faults, s.failingWebhooks()...)
+	faults = append(faults, s.notifier.Faults()...)
 	if last := s.reloads.last(); last != nil && last.Error != "" {
 		faults = append(faults, last.Error)
 	}

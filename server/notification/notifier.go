@@ -238,3 +238,14 @@ func sleep(ctx context.Context, d time.Duration) {
 	case <-t.C:
 	}
 }
+
+// Faults describes the endpoints whose deliveries fail.
+func (n *Notifier) Faults() []string {
+	var faults []string
+	for _, e := range n.Stats() {
+		if e.Failing != "" {
+			faults = append(faults, fmt.Sprintf("webhook %q takes no events (%s); %d wait", e.Endpoint, e.Failing, e.Pending))
+		}
+	}
+	return faults
+}
