@@ -1,6 +1,7 @@
 package server
 
 import (
+	"errors"
 	"net/http"
 	"slices"
 	"strings"
@@ -89,4 +90,25 @@ func (c cors) permits(r *http.Request) bool {
 		return r.Method != http.MethodPost
 	}
 	return true
+}
+
+// crossOrigin rejects changes that a browser requests for a page of another site, because it would
+// send stored credentials along. Other clients send neither Sec-Fetch-Site nor Origin and are
+// accepted.
+var crossOrigin = http.NewCrossOriginProtection()
+
+var errPlainOrigin = errors.New("a page loaded over plain HTTP requests a change over HTTPS")
+
+// crossSite returns an error if a page of another site requests a change. That includes the plain
+// HTTP site of the same host, which anyone on the network can impersonate; for old browsers,
+// net/http compares only the hosts.
+func crossSite(r *http.Request) error {
+	if err := crossOrigin.Check(r); err != nil {
+		return err
+	}
+	safe := r.Method == http.MethodGet || r.Method == http.MethodHead || r.Method == http.MethodOptions
+	if r.TLS != nil && !safe && strings.HasPrefix(r.Header.Get("Origin"), "http://") {
+		return errPlainOrigin
+	}
+	return nil
 }

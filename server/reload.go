@@ -45,7 +45,7 @@ func (s *Server) Reload(ctx context.Context) error {
 	}
 	s.audit.Write(observe.AuditLine{Event: "reload", Outcome: "done"})
 	s.log.InfoContext(ctx, "configuration taken up", "config", s.options.ConfigPath)
-	s.sayNotices(ctx)
+	logNotices(ctx, s)
 	if len(restart) > 0 {
 		s.log.WarnContext(ctx, "some settings wait for a restart", "keys", restart)
 	}

@@ -85,7 +85,7 @@ func (s *Server) Run(ctx context.Context) error {
 		s.log.Error("metrics are not served", "error", err)
 	}
 	defer stopDebug()
-	stopChallenges, err := s.startOrders(background, &aside)
+	stopChallenges, err := startOrders(background, s, &aside)
 	defer stopChallenges()
 	if err != nil {
 		s.log.Error("challenges over HTTP are not answered", "error", err)
@@ -252,7 +252,7 @@ func (s *Server) httpServer(l *connection.Listener) *http.Server {
 }
 
 // startOrders starts ordering certificates. The returned function stops answering challenges.
-func (s *Server) startOrders(ctx context.Context, group *sync.WaitGroup) (stop func(), err error) {
+func startOrders(ctx context.Context, s *Server, group *sync.WaitGroup) (stop func(), err error) {
 	if s.certs == nil {
 		return func() {}, nil
 	}

@@ -127,7 +127,7 @@ func New(ctx context.Context, o Options) (*Server, error) {
 	s.started = s.now()
 	s.requests = connection.NewRequests(o.Config.HTTP.Limits.Requests)
 	s.life.stop, s.life.stopped = make(chan struct{}), make(chan struct{})
-	s.announce(ctx)
+	logStart(ctx, s)
 	if err := s.assemble(ctx); err != nil {
 		s.release()
 		return nil, err
@@ -170,20 +170,20 @@ func (s *Server) assemble(ctx context.Context) (err error) {
 		return err
 	}
 	warnModes(c, s.log)
+	s.health = health.New(health.Options{
+		Store: s.store, ReadOnly: c.Storage.Maintenance.ReadOnly.Enabled, Instance: s.nonce, Log: s.log,
+	}, c.Health)
 	st, err := s.newState(c)
 	if err != nil {
 		return err
 	}
 	s.current.Store(st)
-	s.health = health.New(health.Options{
-		Store: s.store, ReadOnly: c.Storage.Maintenance.ReadOnly.Enabled, Instance: s.nonce, Log: s.log,
-	}, c.Health)
 	s.metrics = measure(s)
 	return nil
 }
 
-// announce logs the version and the settings that are misconfigured most often.
-func (s *Server) announce(ctx context.Context) {
+// logStart logs the version and the settings that are misconfigured most often.
+func logStart(ctx context.Context, s *Server) {
 	c := s.options.Config
 	path := s.options.ConfigPath
 	if path == "" {
@@ -199,11 +199,11 @@ func (s *Server) announce(ctx context.Context) {
 	for _, unused := range s.options.ConfigUnused {
 		s.log.LogAttrs(ctx, slog.LevelWarn, "a configuration file is there and not read", slog.String("file", unused))
 	}
-	s.sayNotices(ctx)
+	logNotices(ctx, s)
 }
 
-// sayNotices logs notices about the configuration.
-func (s *Server) sayNotices(ctx context.Context) {
+// logNotices logs notices about the configuration.
+func logNotices(ctx context.Context, s *Server) {
 	if s.options.Notices == nil {
 		return
 	}

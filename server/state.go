@@ -10,6 +10,7 @@ import (
 	"packhouse/server/auth"
 	"packhouse/server/config"
 	"packhouse/server/connection"
+	"packhouse/server/health"
 	"packhouse/server/route"
 )
 
@@ -25,6 +26,7 @@ type state struct {
 	stall   time.Duration // a response without progress for this long is ended
 	body    connection.BodyLimits
 
+	health   *health.Checks
 	registry handler
 	packview handler
 	pages    handler
@@ -59,7 +61,7 @@ func (s *Server) newState(c *config.Config) (*state, error) {
 		return nil, err
 	}
 	st := &state{
-		config: c, policy: policy, cors: newCORS(c.HTTP.Headers), proxies: proxies,
+		config: c, policy: policy, health: s.health, cors: newCORS(c.HTTP.Headers), proxies: proxies,
 		prefix: strings.TrimSuffix(c.HTTP.Prefix, "/"),
 		stall:  c.HTTP.Limits.StallTimeout, body: connection.NewBodyLimits(c.HTTP.Limits),
 	}
@@ -75,17 +77,16 @@ func (s *Server) newState(c *config.Config) (*state, error) {
 	return st, nil
 }
 
-// answer passes a granted request to the handler of its action.
-func (s *Server) answer(w http.ResponseWriter, r *http.Request, st *state, g auth.Grant) error {
-	action := g.Request.Action
-	if action == route.Health {
-		return s.health.Serve(w, r)
-	}
-	switch kind, _, _ := strings.Cut(string(action), "."); kind {
-	case "pack":
+// serve passes a granted request to the handler of its action.
+func (st *state) serve(w http.ResponseWriter, r *http.Request, g auth.Grant) error {
+	switch g.Request.Action.API() {
+	case route.APIHealth:
+		return st.health.Serve(w, r)
+	case route.APIPacks:
 		return st.packview.Serve(w, r, g)
-	case "page":
+	case route.APIPages:
 		return st.pages.Serve(w, r, g)
+	default:
+		return st.registry.Serve(w, r, g)
 	}
-	return st.registry.Serve(w, r, g)
 }

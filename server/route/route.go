@@ -56,6 +56,31 @@ const (
 	PageAsset        Action = "page.asset"        // GET /assets/<name>
 )
 
+// API is a part of the server that has handlers of its own.
+type API uint8
+
+// All APIs.
+const (
+	APIRegistry API = iota // /v2, the OCI distribution protocol
+	APIPacks               // /v1
+	APIPages               // the browse pages
+	APIHealth              // /health
+)
+
+// API returns the API of an action.
+func (a Action) API() API {
+	switch a {
+	case Health:
+		return APIHealth
+	case PackPing, PackCatalog, PackTagList, PackRead, PackFile, PackLogo, PackArchive, PackPush, PackTagWrite,
+		PackTagDelete:
+		return APIPacks
+	case PageRoot, PagePacks, PagePack, PageRepositories, PageRepository, PageAsset:
+		return APIPages
+	}
+	return APIRegistry
+}
+
 // Request is a parsed request. Fields that the action does not use are zero.
 type Request struct {
 	Action     Action
