@@ -120,23 +120,25 @@ func (x *exchange) refuse(err error) {
 		if x.r.Context().Err() != nil {
 			level = slog.LevelDebug // the client disconnected
 		}
-		x.log(level, "response cut off", slog.Any("error", err))
+		x.server.log.LogAttrs(x.r.Context(), level, "response cut off", x.attrs(
+			slog.Any("error", err))...)
 		return
 	}
 	x.w.Refuse(x.r, func() { x.record.Refusal = problem.Write(x.w, x.r, err) })
 	if x.record.Refusal.Code == problem.BodyTimeout {
-		x.log(slog.LevelWarn, "a request body stalled", slog.String("user", x.record.User),
-			slog.Int64("received", x.w.Received()), slog.String("reason", x.record.Refusal.Message))
+		x.server.log.LogAttrs(x.r.Context(), slog.LevelWarn, "a request body stalled", x.attrs(
+			slog.String("user", x.record.User),
+			slog.Int64("received", x.w.Received()), slog.String("reason", x.record.Refusal.Message))...)
 	}
 	if x.record.Refusal.Status >= http.StatusInternalServerError && x.r.Context().Err() == nil {
-		x.log(slog.LevelError, "a request failed", slog.String("code", x.record.Refusal.Code), slog.Any("error", err))
+		x.server.log.LogAttrs(x.r.Context(), slog.LevelError, "a request failed", x.attrs(
+			slog.String("code", x.record.Refusal.Code), slog.Any("error", err))...)
 	}
 }
 
-// log logs a message about the request.
-func (x *exchange) log(level slog.Level, message string, attrs ...slog.Attr) {
-	attrs = append([]slog.Attr{slog.String("method", x.r.Method), slog.String("path", observe.PathOf(x.r))}, attrs...)
-	x.server.log.LogAttrs(x.r.Context(), level, message, attrs...)
+// attrs adds the request to the attributes of a log line.
+func (x *exchange) attrs(attrs ...slog.Attr) []slog.Attr {
+	return append([]slog.Attr{slog.String("method", x.r.Method), slog.String("path", observe.PathOf(x.r))}, attrs...)
 }
 
 var errPanic = errors.New("a request handler panicked")
@@ -147,7 +149,8 @@ func (x *exchange) recovered(v any) {
 		x.record.Aborted = true
 		return
 	}
-	x.log(slog.LevelError, "a request handler panicked", slog.Any("panic", v), slog.String("trace", string(debug.Stack())))
+	x.server.log.LogAttrs(x.r.Context(), slog.LevelError, "a request handler panicked", x.attrs(
+		slog.Any("panic", v), slog.String("trace", string(debug.Stack())))...)
 	if x.w.Status() != 0 {
 		x.record.Aborted = true
 		return

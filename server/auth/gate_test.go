@@ -103,24 +103,6 @@ func actions(t *testing.T) []route.Action {
 	return all
 }
 
-// TestEveryActionHasItsAPI checks that the API of each action is that of its prefix.
-func TestEveryActionHasItsAPI(t *testing.T) {
-	for _, a := range actions(t) {
-		want := route.APIRegistry
-		switch prefix, _, _ := strings.Cut(string(a), "."); prefix {
-		case "pack":
-			want = route.APIPacks
-		case "page":
-			want = route.APIPages
-		case "health":
-			want = route.APIHealth
-		}
-		if got := a.API(); got != want {
-			t.Errorf("%s: API %d, want %d", a, got, want)
-		}
-	}
-}
-
 func repo(t *testing.T, name string) reference.Repository {
 	t.Helper()
 	r, err := reference.ParseRepository(name)
