@@ -16,7 +16,7 @@ const hiddenWord = "AKsecretThatNobodySees+/="
 func bucketOptions() Options {
 	o := fixtureOptions()
 	o.Resolved.Answers.Storage = config.S3
-	o.Resolved.Answers.S3 = question.S3Answers{
+	o.Resolved.Answers.S3 = config.S3Storage{
 		Bucket:    "registry",
 		Region:    "us-east-1",
 		AccessKey: "KEY",

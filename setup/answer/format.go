@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"packhouse/server/config"
 	"packhouse/setup"
 	"packhouse/setup/machine"
 	"packhouse/setup/question"
@@ -32,7 +33,7 @@ func pairs(a *question.Answers) []pair {
 			func(x, y pair) int { return cmp.Or(-cmp.Compare(x.name, y.name), cmp.Compare(x.value, y.value)) })
 		out = append(out, names...)
 	}
-	initial := question.Answers{Dir: a.Dir, TLS: a.TLS, S3: question.S3Answers{PathStyle: a.S3.Endpoint != ""}}
+	initial := question.Answers{Dir: a.Dir, TLS: a.TLS, S3: config.S3Storage{ForcePathStyle: a.S3.RegionEndpoint != ""}}
 	for _, q := range question.All() {
 		if q.Kind == question.Names || q.Kind == question.Users || q.Kind == question.Hidden || q.ID == "hostname" ||
 			!q.Asked(a) || q.Once {

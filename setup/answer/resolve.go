@@ -224,7 +224,7 @@ func (r *resolver) baseConfig(c *config.Config) {
 		a.StoragePath = c.Storage.Filesystem.RootDirectory
 		r.from(FromInstallation, "storage-path")
 	case config.S3:
-		a.S3 = question.S3AnswersOf(&c.Storage.S3)
+		a.S3 = c.Storage.S3
 		for _, q := range question.All() {
 			if strings.HasPrefix(q.ID, "s3-") {
 				r.from(FromInstallation, q.ID)

@@ -89,68 +89,77 @@ func byRole(a *question.Answers, role setup.Role) []string {
 	return names
 }
 
+// edits collects changes of a configuration.
+type edits []config.Edit
+
+func (e *edits) set(differs bool, key string, value any) {
+	if differs {
+		*e = append(*e, config.Edit{Key: key, Value: value})
+	}
+}
+
+func (e *edits) remove(there bool, key string) {
+	if there {
+		*e = append(*e, config.Edit{Key: key, Remove: true})
+	}
+}
+
+// change sets a key to another text, or removes it if the text is empty.
+func change[T ~string](e *edits, key string, have, want T) {
+	e.set(want != have && want != "", key, want)
+	e.remove(want != have && want == "", key)
+}
+
 // configEdits returns the differences between the current configuration and the answers, key by
 // key. It does not touch settings that agree, even if they are implicit.
-func configEdits(
-	in *installation.Installed, a *question.Answers, admins, writers []string,
-) (edits []config.Edit, restart []string) {
+func configEdits(in *installation.Installed, a *question.Answers, admins, writers []string) (e edits, restart []string) {
 	c := in.Config
-	set := func(differs bool, key string, value any) {
-		if differs {
-			edits = append(edits, config.Edit{Key: key, Value: value})
-		}
-	}
-	remove := func(there bool, key string) {
-		if there {
-			edits = append(edits, config.Edit{Key: key, Remove: true})
-		}
-	}
-	set(!strings.EqualFold(c.Log.Level, a.LogLevel), "log.level", a.LogLevel)
+	e.set(!strings.EqualFold(c.Log.Level, a.LogLevel), "log.level", a.LogLevel)
 
 	switch {
 	case a.Storage != c.Storage.Driver:
-		remove(true, "storage."+c.Storage.Driver)
+		e.remove(true, "storage."+c.Storage.Driver)
 		switch a.Storage {
 		case config.Filesystem:
-			set(true, "storage.filesystem.rootdirectory", a.StoragePath)
+			e.set(true, "storage.filesystem.rootdirectory", a.StoragePath)
 		case config.S3:
-			edits = append(edits, s3Edits(in, a)...)
+			e = append(e, s3Edits(in, a)...)
 		default:
-			set(true, "storage."+a.Storage, nil)
+			e.set(true, "storage."+a.Storage, nil)
 		}
 		restart = append(restart, "storage")
 	case a.Storage == config.Filesystem && a.StoragePath != c.Storage.Filesystem.RootDirectory:
-		set(true, "storage.filesystem.rootdirectory", a.StoragePath)
+		e.set(true, "storage.filesystem.rootdirectory", a.StoragePath)
 		restart = append(restart, "storage.filesystem.rootdirectory")
 	case a.Storage == config.S3:
 		if changed := s3Edits(in, a); len(changed) > 0 {
-			edits, restart = append(edits, changed...), append(restart, "storage.s3")
+			e, restart = append(e, changed...), append(restart, "storage.s3")
 		}
 	}
 
-	set(a.Addr != c.HTTP.Addr, "http.addr", a.Addr)
+	e.set(a.Addr != c.HTTP.Addr, "http.addr", a.Addr)
 	if a.Addr != c.HTTP.Addr {
 		restart = append(restart, "http.addr")
 	}
 	if insecure := a.Insecure && a.TLS == setup.Off; insecure != c.HTTP.Insecure {
-		set(insecure, "http.insecure", true)
-		remove(!insecure, "http.insecure")
+		e.set(insecure, "http.insecure", true)
+		e.remove(!insecure, "http.insecure")
 	}
 	switch {
 	case question.Ordered(a):
 		acme, keys := acmeEdits(in, a)
-		edits, restart = append(edits, acme...), append(restart, keys...)
+		e, restart = append(e, acme...), append(restart, keys...)
 	case string(a.TLS) != in.TLSMode() || a.TLS == setup.Files:
 		certificate, key := a.TLSFiles()
 		if certificate == "" {
-			remove(c.HTTP.TLS.Certificate != "", "http.tls.certificate")
-			remove(c.HTTP.TLS.Key != "", "http.tls.key")
-			remove(c.HTTP.TLS.LetsEncrypt.Enabled(), "http.tls.letsencrypt")
+			e.remove(c.HTTP.TLS.Certificate != "", "http.tls.certificate")
+			e.remove(c.HTTP.TLS.Key != "", "http.tls.key")
+			e.remove(c.HTTP.TLS.LetsEncrypt.Enabled(), "http.tls.letsencrypt")
 			restart = append(restart, "http.tls")
 		} else {
-			remove(c.HTTP.TLS.LetsEncrypt.Enabled(), "http.tls.letsencrypt")
-			set(certificate != c.HTTP.TLS.Certificate, "http.tls.certificate", certificate)
-			set(key != c.HTTP.TLS.Key, "http.tls.key", key)
+			e.remove(c.HTTP.TLS.LetsEncrypt.Enabled(), "http.tls.letsencrypt")
+			e.set(certificate != c.HTTP.TLS.Certificate, "http.tls.certificate", certificate)
+			e.set(key != c.HTTP.TLS.Key, "http.tls.key", key)
 			if !c.HTTP.TLS.Enabled() || c.HTTP.TLS.LetsEncrypt.Enabled() {
 				restart = append(restart, "http.tls")
 			}
@@ -158,24 +167,24 @@ func configEdits(
 	}
 
 	if c.Auth.Method != config.AuthHtpasswd {
-		remove(c.Auth.Method == config.AuthNone, "auth")
-		set(true, "auth.htpasswd.realm", a.Realm)
-		set(true, "auth.htpasswd.path", filepath.Join(a.Dir, filepath.FromSlash(installation.HtpasswdFile)))
+		e.remove(c.Auth.Method == config.AuthNone, "auth")
+		e.set(true, "auth.htpasswd.realm", a.Realm)
+		e.set(true, "auth.htpasswd.path", filepath.Join(a.Dir, filepath.FromSlash(installation.HtpasswdFile)))
 		restart = append(restart, "auth")
 	}
-	set(c.Auth.Method == config.AuthHtpasswd && a.Realm != c.Auth.Htpasswd.Realm, "auth.htpasswd.realm", a.Realm)
+	e.set(c.Auth.Method == config.AuthHtpasswd && a.Realm != c.Auth.Htpasswd.Realm, "auth.htpasswd.realm", a.Realm)
 	haveAdmins := c.Auth.Htpasswd.Roles.Admin
 	if len(haveAdmins) == 0 {
 		haveAdmins = []string{string(setup.Admin)}
 	}
 	admins = withRole(in, c.Auth.Htpasswd.Roles.Admin, admins, a)
-	set(!sameNames(admins, haveAdmins), "auth.htpasswd.roles.admin", admins)
+	e.set(!sameNames(admins, haveAdmins), "auth.htpasswd.roles.admin", admins)
 	writers = withRole(in, c.Auth.Htpasswd.Roles.Writer, writers, a)
 	if !sameNames(writers, c.Auth.Htpasswd.Roles.Writer) {
-		set(len(writers) > 0, "auth.htpasswd.roles.writer", writers)
-		remove(len(writers) == 0, "auth.htpasswd.roles.writer")
+		e.set(len(writers) > 0, "auth.htpasswd.roles.writer", writers)
+		e.remove(len(writers) == 0, "auth.htpasswd.roles.writer")
 	}
-	return edits, restart
+	return e, restart
 }
 
 // withRole returns the names for a list of roles: those of have that stay, in their order, then the
@@ -196,40 +205,24 @@ func withRole(in *installation.Installed, have, users []string, a *question.Answ
 
 // acmeEdits returns the differences in the ACME section. It keeps additional hosts and other
 // settings.
-func acmeEdits(in *installation.Installed, a *question.Answers) (edits []config.Edit, restart []string) {
+func acmeEdits(in *installation.Installed, a *question.Answers) (e edits, restart []string) {
 	const section = "http.tls.letsencrypt."
 	c, l := in.Config, in.Config.HTTP.TLS.LetsEncrypt
-	for _, key := range []struct {
-		name       string
-		have, want string
-	}{
-		{"cachefile", l.CacheFile, question.ACMECacheFile(in, a)},
-		{"email", l.Email, a.ACMEEmail},
-		{"directoryurl", l.DirectoryURL, a.ACMEDirectory},
-		{"cafile", l.CAFile, a.ACMECA},
-		{"eabkid", l.EABKeyID, a.EABKeyID},
-		{"eabkeyfile", l.EABKeyFile, a.EABKeyPath()},
-	} {
-		switch {
-		case key.have == key.want:
-		case key.want == "":
-			edits = append(edits, config.Edit{Key: section + key.name, Remove: true})
-		default:
-			edits = append(edits, config.Edit{Key: section + key.name, Value: key.want})
-		}
-	}
-	if host := machine.Canonical(a.Hostname); !slices.ContainsFunc(l.Hosts,
-		func(h string) bool { return machine.Canonical(h) == host }) {
-		edits = append(edits, config.Edit{Key: section + "hosts", Value: append([]string{host}, l.Hosts...)})
-	}
-	if len(edits) > 0 {
+	change(&e, section+"cachefile", l.CacheFile, question.ACMECacheFile(in, a))
+	change(&e, section+"email", l.Email, a.ACMEEmail)
+	change(&e, section+"directoryurl", l.DirectoryURL, a.ACMEDirectory)
+	change(&e, section+"cafile", l.CAFile, a.ACMECA)
+	change(&e, section+"eabkid", l.EABKeyID, a.EABKeyID)
+	change(&e, section+"eabkeyfile", l.EABKeyFile, a.EABKeyPath())
+	host := machine.Canonical(a.Hostname)
+	named := slices.ContainsFunc(l.Hosts, func(h string) bool { return machine.Canonical(h) == host })
+	e.set(!named, section+"hosts", append([]string{host}, l.Hosts...))
+	if len(e) > 0 {
 		restart = append(restart, "http.tls.letsencrypt")
 	}
-	if c.HTTP.TLS.Certificate != "" {
-		edits = append(edits, config.Edit{Key: "http.tls.certificate", Remove: true},
-			config.Edit{Key: "http.tls.key", Remove: true})
-	}
-	return edits, restart
+	e.remove(c.HTTP.TLS.Certificate != "", "http.tls.certificate")
+	e.remove(c.HTTP.TLS.Certificate != "", "http.tls.key")
+	return e, restart
 }
 
 // sameNames compares two lists, ignoring order.

@@ -46,10 +46,8 @@ func Faults(path string, data []byte) []Fault {
 	lines := strings.Split(strings.TrimSuffix(string(masked(data)), "\n"), "\n")
 	var faults []Fault
 	for _, p := range problemsOf(path, data) {
-		f := Fault{Finding: finding.Finding{
-			Code: p.Code, Severity: finding.Refused, What: p.What, Remedy: p.Remedy,
-			Subject: finding.Subject{Line: p.Line, Column: p.Column},
-		}}
+		p.File = "" // the caller knows it
+		f := Fault{Finding: p}
 		for number := max(p.Line-1, 1); p.Line > 0 && number <= min(p.Line+1, len(lines)); number++ {
 			f.Excerpt = append(f.Excerpt,
 				ExcerptLine{Number: number, Text: strings.TrimSuffix(lines[number-1], "\r"), Here: number == p.Line})
@@ -198,14 +196,7 @@ func readable(path string, data []byte) []byte {
 // that changed since is not overwritten. The backup keeps the previous content. It returns a
 // *finding.Error if the server would refuse data.
 func ForRepair(in *installation.Installed, from, data []byte, steps []string) (*Plan, error) {
-	b := &builder{
-		installed: in,
-		readings:  in.Readings,
-		dir:       in.Dir,
-		now:       time.Now(),
-		plan:      &Plan{Dir: in.Dir, Installed: in, Unit: in.Unit},
-	}
-	b.plan.Now = b.now
+	b := restoring(in)
 	if !bytes.Equal(in.ConfigData, from) {
 		return nil, finding.NewError(setup.Refuse(setup.CodeChanged,
 			in.Path(installation.ConfigFile)+" has become another file meanwhile", "look at it again"))

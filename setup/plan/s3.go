@@ -11,62 +11,36 @@ import (
 
 	"packhouse/pattern"
 	"packhouse/server/config"
-	"packhouse/setup"
 	"packhouse/setup/installation"
 	"packhouse/setup/question"
 )
 
 // s3Edits returns the differences in the S3 section, key by key, and keeps other settings. If the
 // driver changes to S3, it writes all keys that have a value.
-func s3Edits(in *installation.Installed, a *question.Answers) []config.Edit {
+func s3Edits(in *installation.Installed, a *question.Answers) (e edits) {
 	const section = "storage.s3."
 	have, want := config.S3Storage{Secure: true}, a.S3Config()
 	if in.Config.Storage.Driver == config.S3 {
 		have = in.Config.Storage.S3
 	}
-	var edits []config.Edit
-	set := func(key string, value any) { edits = append(edits, config.Edit{Key: section + key, Value: value}) }
-	if have.RegionEndpoint != want.RegionEndpoint {
-		for _, key := range []string{"host", "port"} { // the endpoint, under the vendor's keys
-			edits = append(edits, config.Edit{Key: section + key, Remove: true})
-		}
-		set("forcepathstyle", want.ForcePathStyle) // implied by those two keys
-	}
-	for _, key := range []struct{ name, have, want string }{
-		{"bucket", have.Bucket, want.Bucket},
-		{"region", have.Region, want.Region},
-		{"rootdirectory", have.RootDirectory, want.RootDirectory},
-		{"regionendpoint", have.RegionEndpoint, want.RegionEndpoint},
-		{"accesskey", have.AccessKey, want.AccessKey},
-		{"secretkey", have.SecretKey.Reveal(), want.SecretKey.Reveal()},
-		{"sessiontoken", have.SessionToken.Reveal(), want.SessionToken.Reveal()},
-		{"keyid", have.KeyID, want.KeyID},
-		{"cafile", have.CAFile, want.CAFile},
-	} {
-		switch {
-		case key.have == key.want:
-		case key.want == "":
-			edits = append(edits, config.Edit{Key: section + key.name, Remove: true})
-		case key.name == "secretkey":
-			set(key.name, setup.Secret(key.want))
-		default:
-			set(key.name, key.want)
-		}
-	}
-	for _, key := range []struct {
-		name       string
-		have, want bool
-	}{
-		{"secure", have.Secure, want.Secure},
-		{"forcepathstyle", have.ForcePathStyle, want.ForcePathStyle},
-		{"skipverify", have.SkipVerify, want.SkipVerify},
-		{"encrypt", have.Encrypt, want.Encrypt},
-	} {
-		if key.have != key.want {
-			set(key.name, key.want)
-		}
-	}
-	return edits
+	moved := have.RegionEndpoint != want.RegionEndpoint
+	e.remove(moved, section+"host") // the endpoint, under the vendor's keys
+	e.remove(moved, section+"port")
+	e.set(moved, section+"forcepathstyle", want.ForcePathStyle) // implied by those two keys
+	change(&e, section+"bucket", have.Bucket, want.Bucket)
+	change(&e, section+"region", have.Region, want.Region)
+	change(&e, section+"rootdirectory", have.RootDirectory, want.RootDirectory)
+	change(&e, section+"regionendpoint", have.RegionEndpoint, want.RegionEndpoint)
+	change(&e, section+"accesskey", have.AccessKey, want.AccessKey)
+	change(&e, section+"secretkey", have.SecretKey, want.SecretKey)
+	change(&e, section+"sessiontoken", have.SessionToken, want.SessionToken)
+	change(&e, section+"keyid", have.KeyID, want.KeyID)
+	change(&e, section+"cafile", have.CAFile, want.CAFile)
+	e.set(have.Secure != want.Secure, section+"secure", want.Secure)
+	e.set(have.ForcePathStyle != want.ForcePathStyle, section+"forcepathstyle", want.ForcePathStyle)
+	e.set(have.SkipVerify != want.SkipVerify, section+"skipverify", want.SkipVerify)
+	e.set(have.Encrypt != want.Encrypt, section+"encrypt", want.Encrypt)
+	return e
 }
 
 // configuration plans myconfig.yml. The diff is displayed with secrets masked; the file's mode

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"packhouse/certgen"
+	"packhouse/server/config"
 	"packhouse/setup"
 	"packhouse/setup/installation"
 	"packhouse/setup/machine"
@@ -49,11 +50,11 @@ type Answers struct {
 	RemoveUsers []string     // users to remove
 	NoSANs      []string     // names to remove
 
-	Storage           string    // config.Filesystem, config.S3 or config.InMemory
-	StoragePath       string    // absolute, with config.Filesystem
-	TakeOver          bool      // take over StoragePath from the installation that owns it
-	InMemoryConfirmed bool      // accepts that all content is lost at restart
-	S3                S3Answers // with config.S3
+	Storage           string           // config.Filesystem, config.S3 or config.InMemory
+	StoragePath       string           // absolute, with config.Filesystem
+	TakeOver          bool             // take over StoragePath from the installation that owns it
+	InMemoryConfirmed bool             // accepts that all content is lost at restart
+	S3                config.S3Storage // with config.S3; only what questions ask for
 
 	Realm    string // shown by browsers that ask for a password
 	LogLevel string // error, warn, info or debug

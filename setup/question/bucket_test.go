@@ -174,7 +174,7 @@ func TestStoppedTrialIsNoProof(t *testing.T) {
 		cancel()
 		return e.Try(ctx, s)
 	}
-	a := question.Answers{Storage: config.S3, S3: question.S3Answers{Bucket: "registry", Region: "us-east-1"}}
+	a := question.Answers{Storage: config.S3, S3: config.S3Storage{Bucket: "registry", Region: "us-east-1"}}
 	if findings := question.ProbeBucket(ctx, m, &a); len(findings) != 1 || findings[0].Code != question.CodeS3Stopped {
 		t.Errorf("%v", findings)
 	}

@@ -16,21 +16,6 @@ import (
 	"packhouse/setup/machine"
 )
 
-// S3Answers holds the bucket, its endpoint and credentials.
-type S3Answers struct {
-	Endpoint   string // S3 endpoint URL; empty: AWS
-	CAFile     string // PEM file of the endpoint's CA; empty: the system's roots
-	SkipVerify bool   // skip verification of the endpoint's certificate
-	PathStyle  bool   // bucket name in the path instead of the host name
-	Region     string
-	AccessKey  string // empty: the default AWS credential chain
-	SecretKey  setup.Secret
-	Root       string // prefix of all object names
-	Encrypt    bool   // server-side encryption
-	KMSKeyID   string // with Encrypt; empty: the endpoint's default key
-	Bucket     string
-}
-
 // InBucket reports whether content is stored in a bucket.
 func InBucket(a *Answers) bool { return a.Storage == config.S3 }
 
@@ -42,17 +27,17 @@ func s3EndpointQuestion() *Question {
 		Help: "Empty is AWS. Others, such as MinIO, Ceph RGW or versitygw, have a URL of their own, with the port and without the bucket: https://minio.example:9000. The " +
 			"server asks it for every layer, so it should be near.",
 		Validate: validateEndpoint,
-		Answer:   func(a *Answers) *string { return &a.S3.Endpoint },
+		Answer:   func(a *Answers) *string { return &a.S3.RegionEndpoint },
 		Changed: func(a *Answers, before string) {
-			if (before == "") != (a.S3.Endpoint == "") { // other services rarely have a host name per bucket
-				a.S3.PathStyle = a.S3.Endpoint != ""
+			if (before == "") != (a.S3.RegionEndpoint == "") { // other services rarely have a host name per bucket
+				a.S3.ForcePathStyle = a.S3.RegionEndpoint != ""
 			}
 		},
 	}
 }
 
 func validateEndpoint(_ context.Context, _ *machine.Machine, a *Answers) []finding.Finding {
-	endpoint := a.S3.Endpoint
+	endpoint := a.S3.RegionEndpoint
 	if endpoint == "" || a.InstalledS3() != nil && endpoint == a.InstalledS3().RegionEndpoint {
 		return nil
 	}
@@ -79,7 +64,7 @@ func s3CAQuestion() *Question {
 			"CA certificate that the S3 endpoint is verified with (default the CAs of the system)")},
 		Ask: "Which CA has signed the certificate of the S3 service?", Empty: "one that this machine trusts",
 		Help:         "A PEM file. It is needed where the S3 service's certificate is of a private authority that this machine does not trust by itself; else leave it empty.",
-		Asked:        func(a *Answers) bool { return InBucket(a) && strings.HasPrefix(a.S3.Endpoint, "https://") },
+		Asked:        func(a *Answers) bool { return InBucket(a) && strings.HasPrefix(a.S3.RegionEndpoint, "https://") },
 		Certificates: true,
 		Answer:       func(a *Answers) *string { return &a.S3.CAFile },
 	}
@@ -91,7 +76,7 @@ func s3SkipVerifyQuestion() *Question {
 		Flags: []Flag{boolFlag("s3-skip-verify", "accept any certificate of the S3 endpoint")},
 		Ask:   "Take any certificate of the S3 service's?",
 		Help:  "Anyone between here and the S3 service can then pretend to be it, and read and change content. Naming its CA is as easy.",
-		Asked: func(a *Answers) bool { return InBucket(a) && !strings.HasPrefix(a.S3.Endpoint, "http://") },
+		Asked: func(a *Answers) bool { return InBucket(a) && !strings.HasPrefix(a.S3.RegionEndpoint, "http://") },
 		Validate: func(_ context.Context, _ *machine.Machine, a *Answers) []finding.Finding {
 			if a.S3.SkipVerify {
 				return []finding.Finding{setup.Warn(CodeS3Unverified,
@@ -112,7 +97,7 @@ func s3PathStyleQuestion() *Question {
 		Ask: "Name the bucket in the path?",
 		Help: "AWS has a host name for every bucket. Most other S3 services have one name for all, and the bucket stands in the path. If it is wrong the S3 service is not found, or " +
 			"finds no bucket.",
-		Confirms: func(a *Answers) *bool { return &a.S3.PathStyle },
+		Confirms: func(a *Answers) *bool { return &a.S3.ForcePathStyle },
 	}
 }
 
@@ -123,14 +108,14 @@ func s3RegionQuestion() *Question {
 		Ask:   "In which region is the bucket?",
 		Help:  "Requests are signed for a region, and an S3 service refuses those for another one. Most S3 services that are not AWS are content with us-east-1.",
 		Suggest: func(_ *machine.Machine, a *Answers) []string {
-			if a.S3.Endpoint != "" {
+			if a.S3.RegionEndpoint != "" {
 				return []string{firstRegion}
 			}
 			return []string{firstRegion, "us-east-2", "us-west-2", "eu-central-1", "eu-west-1", "ap-southeast-1"}
 		},
 		Validate: func(_ context.Context, _ *machine.Machine, a *Answers) []finding.Finding {
 			switch {
-			case a.S3.Region == "" && a.InstalledS3() != nil && a.InstalledS3().Region == "" && a.S3.Endpoint != "":
+			case a.S3.Region == "" && a.InstalledS3() != nil && a.InstalledS3().Region == "" && a.S3.RegionEndpoint != "":
 				return nil
 			case a.S3.Region == "":
 				return refusedf(setup.CodeMissing, "the region of the bucket is missing", "name it %s, for instance %s",
@@ -221,14 +206,14 @@ func s3RootQuestion() *Question {
 		Ask:   "Below which prefix of the bucket?", Empty: "the whole bucket",
 		Help: "Empty is the whole bucket, and that is best: a bucket of its own has rights and a lifecycle of its own. With a prefix such as /registry others may use the bucket too.",
 		Validate: func(_ context.Context, _ *machine.Machine, a *Answers) []finding.Finding {
-			if strings.ContainsFunc(a.S3.Root, func(r rune) bool { return r < ' ' || r == 0x7f }) ||
-				slices.Contains(strings.Split(a.S3.Root, "/"), "..") {
-				return refused(setup.CodeValue, fmt.Sprintf("%+q cannot be a prefix", setup.Clip(a.S3.Root)),
+			if strings.ContainsFunc(a.S3.RootDirectory, func(r rune) bool { return r < ' ' || r == 0x7f }) ||
+				slices.Contains(strings.Split(a.S3.RootDirectory, "/"), "..") {
+				return refused(setup.CodeValue, fmt.Sprintf("%+q cannot be a prefix", setup.Clip(a.S3.RootDirectory)),
 					"write it like /registry")
 			}
 			return nil
 		},
-		Answer: func(a *Answers) *string { return &a.S3.Root },
+		Answer: func(a *Answers) *string { return &a.S3.RootDirectory },
 	}
 }
 
@@ -251,14 +236,14 @@ func s3KMSQuestion() *Question {
 		Ask: "With which key of the KMS?", Empty: "the S3 service's own",
 		Help: "Empty is the S3 service's own key. The server, and clients that pull, need the right to use that key.",
 		Validate: func(_ context.Context, _ *machine.Machine, a *Answers) []finding.Finding {
-			if unseen(a.S3.KMSKeyID) {
-				return refused(setup.CodeValue, fmt.Sprintf("%+q is not a key of a KMS", setup.Clip(a.S3.KMSKeyID)),
+			if unseen(a.S3.KeyID) {
+				return refused(setup.CodeValue, fmt.Sprintf("%+q is not a key of a KMS", setup.Clip(a.S3.KeyID)),
 					"write its id or ARN")
 			}
 			return nil
 		},
-		Answer:  func(a *Answers) *string { return &a.S3.KMSKeyID },
-		Changed: func(a *Answers, _ string) { a.S3.Encrypt = a.S3.Encrypt || a.S3.KMSKeyID != "" },
+		Answer:  func(a *Answers) *string { return &a.S3.KeyID },
+		Changed: func(a *Answers, _ string) { a.S3.Encrypt = a.S3.Encrypt || a.S3.KeyID != "" },
 	}
 }
 

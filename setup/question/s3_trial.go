@@ -103,13 +103,13 @@ func (a *Answers) S3Config() config.S3Storage {
 	if a.S3.AccessKey != s.AccessKey {
 		s.SessionToken = "" // belongs to the previous access key
 	}
-	if a.S3.Endpoint != s.RegionEndpoint {
-		s.Secure = !strings.HasPrefix(a.S3.Endpoint, "http://")
+	if a.S3.RegionEndpoint != s.RegionEndpoint {
+		s.Secure = !strings.HasPrefix(a.S3.RegionEndpoint, "http://")
 	}
-	s.RegionEndpoint, s.CAFile, s.SkipVerify, s.ForcePathStyle = a.S3.Endpoint, a.S3.CAFile, a.S3.SkipVerify,
-		a.S3.PathStyle
-	s.Region, s.AccessKey, s.SecretKey, s.RootDirectory = a.S3.Region, a.S3.AccessKey, a.S3.SecretKey, a.S3.Root
-	s.Encrypt, s.KeyID, s.Bucket = a.S3.Encrypt, a.S3.KMSKeyID, a.S3.Bucket
+	s.RegionEndpoint, s.CAFile, s.SkipVerify, s.ForcePathStyle = a.S3.RegionEndpoint, a.S3.CAFile, a.S3.SkipVerify,
+		a.S3.ForcePathStyle
+	s.Region, s.AccessKey, s.SecretKey, s.RootDirectory = a.S3.Region, a.S3.AccessKey, a.S3.SecretKey, a.S3.RootDirectory
+	s.Encrypt, s.KeyID, s.Bucket = a.S3.Encrypt, a.S3.KeyID, a.S3.Bucket
 	if !s.Encrypt {
 		s.KeyID = ""
 	}
@@ -117,15 +117,6 @@ func (a *Answers) S3Config() config.S3Storage {
 		s.SecretKey = ""
 	}
 	return s
-}
-
-// S3AnswersOf returns the answers that match a configuration.
-func S3AnswersOf(s *config.S3Storage) S3Answers {
-	return S3Answers{
-		Endpoint: s.RegionEndpoint,
-		CAFile:   s.CAFile, SkipVerify: s.SkipVerify, PathStyle: s.ForcePathStyle, Region: s.Region, AccessKey: s.AccessKey,
-		SecretKey: s.SecretKey, Root: s.RootDirectory, Encrypt: s.Encrypt, KMSKeyID: s.KeyID, Bucket: s.Bucket,
-	}
 }
 
 // probeBucket tests all operations that the store needs, unless an answer is obviously wrong.
