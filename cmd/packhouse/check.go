@@ -14,6 +14,7 @@ import (
 
 // checkOptions are the flags of check.
 type checkOptions struct {
+	*cli.App
 	dir           string
 	json          bool
 	quick         bool
@@ -25,7 +26,7 @@ type checkOptions struct {
 
 // newCheck returns the command that checks an installation or a remote registry.
 func newCheck(a *cli.App) *cobra.Command {
-	var o checkOptions
+	o := &checkOptions{App: a}
 	cmd := &cobra.Command{
 		Use:   "check [CONFIG]",
 		Short: "Prove an installation: files, certificate, server, users, a round trip",
@@ -47,20 +48,10 @@ With --quick, skip checks that write or take long: roles, round trip, packs and 
 			if cmd.Flags().Changed("url") && o.url == "" {
 				return cli.UsageError(errors.New("--url is empty"))
 			}
-			if err := o.fit(cmd.Flags().Changed("dir") || len(args) > 0); err != nil {
+			if err := o.validate(cmd.Flags().Changed("dir") || len(args) > 0); err != nil {
 				return err
 			}
-			var target check.Target
-			var err error
-			if o.url != "" {
-				target, err = remoteTarget(a, o)
-			} else {
-				target, err = checkTarget(cmd.Context(), a, o, args)
-			}
-			if err != nil {
-				return err
-			}
-			return runChecks(cmd.Context(), a, target, o.json)
+			return o.run(cmd.Context(), args)
 		},
 	}
 	a.AddDir(cmd, &o.dir)
@@ -79,21 +70,25 @@ type checkReport struct {
 	Findings config.Findings `json:"findings"` // as in status and config verify
 }
 
-// runChecks runs the checks and prints their results to standard output. It returns an error with exit
-// code 4 if a check failed or warned.
-func runChecks(ctx context.Context, a *cli.App, target check.Target, asJSON bool) error {
+// run runs the checks and prints their results to standard output. It returns an error with exit code
+// 4 if a check failed or warned.
+func (o *checkOptions) run(ctx context.Context, args []string) error {
+	target, err := o.target(ctx, args)
+	if err != nil {
+		return err
+	}
 	report := check.Run(ctx, target, func(e check.Event) {
-		if !asJSON {
-			deployment.PrintCheck(a.Stdout, e)
+		if !o.json {
+			deployment.PrintCheck(o.Stdout, e)
 		}
 	})
-	if asJSON {
+	if o.json {
 		all := checkReport{Report: report, Findings: config.Findings{}}
 		for _, result := range report.Results {
 			all.Findings = append(all.Findings, findingsIn(result, target.Findings)...)
 		}
-		all.Findings = cli.PasteableFindings(a, all.Findings)
-		if err := a.PrintJSON(all); err != nil {
+		all.Findings = cli.PasteableFindings(o.App, all.Findings)
+		if err := o.PrintJSON(all); err != nil {
 			return err
 		}
 	}
@@ -103,9 +98,9 @@ func runChecks(ctx context.Context, a *cli.App, target check.Target, asJSON bool
 	return nil
 }
 
-// fit returns an error for mutually exclusive flags. here reports whether an installation on this
+// validate returns an error for mutually exclusive flags. here reports whether an installation on this
 // machine was given.
-func (o *checkOptions) fit(here bool) error {
+func (o *checkOptions) validate(here bool) error {
 	switch {
 	case o.url != "" && here:
 		return cli.UsageError(errors.New("--url proves a registry elsewhere, CONFIG and --dir one of this machine: leave one out"))
@@ -117,12 +112,15 @@ func (o *checkOptions) fit(here bool) error {
 	return nil
 }
 
-// checkTarget returns the target of "packhouse check": the installation in dir, or the
+// target returns the target of the checks: the registry at --url, the installation in --dir, or the
 // configuration in args.
-func checkTarget(ctx context.Context, a *cli.App, o checkOptions, args []string) (check.Target, error) {
-	path, err := a.SomeConfig(o.dir, args)
+func (o *checkOptions) target(ctx context.Context, args []string) (check.Target, error) {
+	if o.url != "" {
+		return o.remote()
+	}
+	path, err := o.SomeConfig(o.dir, args)
 	if err != nil {
 		return check.Target{}, err
 	}
-	return deployment.TargetOf(ctx, a, deployment.Subject{Config: path, Quick: o.quick})
+	return deployment.TargetOf(ctx, o.App, deployment.Subject{Config: path, Quick: o.quick})
 }

@@ -13,20 +13,17 @@ import (
 	"packhouse/trust"
 )
 
-// remoteTarget returns the target of "packhouse check --url".
-func remoteTarget(a *cli.App, o checkOptions) (check.Target, error) {
+// remote returns the target of "packhouse check --url".
+func (o *checkOptions) remote() (check.Target, error) {
 	base, err := parseRegistryURL(o.url)
 	if err != nil {
 		return check.Target{}, err
 	}
-	t := check.Target{Remote: true, Quick: o.quick, URL: base.String(), Now: a.Now, Machine: a.Surroundings}
-	if t.Machine == nil {
-		t.Machine = check.ThisMachine()
-	}
+	t := check.Target{Remote: true, Quick: o.quick, URL: base.String(), Now: o.Now, Machine: cli.CheckedMachine(o.App)}
 	if o.caFile != "" {
-		data, err := readRoots(o.caFile)
+		data, err := trust.ReadInput(o.caFile, trust.MaxInput)
 		if err != nil {
-			return t, err
+			return t, fmt.Errorf("--ca-file: %w", err)
 		}
 		if t.Roots, err = certgen.ParseChain(data); err != nil {
 			return t, fmt.Errorf("read CA %q: %w", o.caFile, err)
@@ -36,7 +33,7 @@ func remoteTarget(a *cli.App, o checkOptions) (check.Target, error) {
 		return t, nil
 	}
 	login := packcmd.LoginOptions{Username: o.user, PasswordStdin: o.passwordStdin}
-	name, password, err := packcmd.AskLogin(a, base.Host, login)
+	name, password, err := packcmd.AskLogin(o.App, base.Host, login)
 	if err != nil {
 		return t, err
 	}
@@ -60,13 +57,4 @@ func parseRegistryURL(text string) (*url.URL, error) {
 		return nil, cli.UsageError(fmt.Errorf("--url %q has more than scheme, host and port", text))
 	}
 	return &url.URL{Scheme: u.Scheme, Host: u.Host}, nil
-}
-
-// readRoots reads the CA certificates given by --ca-file.
-func readRoots(path string) ([]byte, error) {
-	data, err := trust.ReadInput(path, trust.MaxInput)
-	if err != nil {
-		return nil, fmt.Errorf("--ca-file: %w", err)
-	}
-	return data, nil
 }

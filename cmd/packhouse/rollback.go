@@ -17,6 +17,7 @@ import (
 
 // rollbackOptions are the flags of rollback.
 type rollbackOptions struct {
+	*cli.App
 	dir    string
 	yes    bool
 	dryRun bool
@@ -24,7 +25,7 @@ type rollbackOptions struct {
 
 // newRollback returns the command that restores the files from before the last setup.
 func newRollback(a *cli.App) *cobra.Command {
-	var o rollbackOptions
+	o := &rollbackOptions{App: a}
 	cmd := &cobra.Command{
 		Use:   "rollback",
 		Short: "Go back to the files before the last setup",
@@ -32,7 +33,7 @@ func newRollback(a *cli.App) *cobra.Command {
 to undo the rollback. A running server reloads the files. Only the last change can be rolled back. Content of
 the registry is not changed. With --dry-run, exit with 3 if there is a change to roll back.`,
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return runRollback(cmd.Context(), a, o) },
+		RunE: func(cmd *cobra.Command, _ []string) error { return o.run(cmd.Context()) },
 	}
 	a.AddDir(cmd, &o.dir)
 	cmd.Flags().BoolVarP(&o.yes, "yes", "y", false, "ask nothing")
@@ -40,8 +41,8 @@ the registry is not changed. With --dry-run, exit with 3 if there is a change to
 	return cmd
 }
 
-func runRollback(ctx context.Context, a *cli.App, o rollbackOptions) error {
-	installed, lock, err := deployment.ToReview(ctx, a, o.dir, o.dryRun)
+func (o *rollbackOptions) run(ctx context.Context) error {
+	installed, lock, err := deployment.ToReview(ctx, o.App, o.dir, o.dryRun)
 	if err != nil {
 		return err
 	}
@@ -50,7 +51,7 @@ func runRollback(ctx context.Context, a *cli.App, o rollbackOptions) error {
 	if err != nil {
 		return err
 	}
-	setupcmd.ShowPlan(a, plan)
+	setupcmd.ShowPlan(o.App, plan)
 	if o.dryRun {
 		if plan.Pending() {
 			return cli.Silent(cli.ExitPending)
@@ -63,14 +64,14 @@ func runRollback(ctx context.Context, a *cli.App, o rollbackOptions) error {
 	if !o.yes {
 		lock.Release() // users may take long to answer; applying compares again
 	}
-	if err := a.Confirm(o.yes, fmt.Sprintf("go back to the files from before %s?", installed.Backup.Local().Format(time.DateTime))); err != nil {
+	if err := o.Confirm(o.yes, fmt.Sprintf("go back to the files from before %s?", installed.Backup.Local().Format(time.DateTime))); err != nil {
 		return err
 	}
-	if err := deployment.ApplyHeld(ctx, a, plan, lock); err != nil {
+	if err := deployment.ApplyHeld(ctx, o.App, plan, lock); err != nil {
 		return err
 	}
-	a.Say("rolled back; packhouse rollback again would undo that")
-	return deployment.AfterChange(serveRolledBack(ctx, a, installed.Dir, plan))
+	o.Say("rolled back; packhouse rollback again would undo that")
+	return deployment.AfterChange(serveRolledBack(ctx, o.App, installed.Dir, plan))
 }
 
 // serveRolledBack makes the server use the files that a rollback restored in dir, if there is a

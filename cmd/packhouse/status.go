@@ -48,12 +48,16 @@ type certificateAt struct {
 	DaysLeft int       `json:"daysLeft"`
 }
 
+// statusOptions are the flags of status.
+type statusOptions struct {
+	*cli.App
+	dir  string
+	json bool
+}
+
 // newStatus returns the command that shows the state and what needs attention.
 func newStatus(a *cli.App) *cobra.Command {
-	var (
-		dir    string
-		asJSON bool
-	)
+	o := &statusOptions{App: a}
 	cmd := &cobra.Command{
 		Use:   "status [CONFIG]",
 		Short: "Show the state and what needs attention",
@@ -61,32 +65,32 @@ func newStatus(a *cli.App) *cobra.Command {
 finds. It exits with 4 if something needs attention: a check fails or warns, no server runs, or the file
 on disk would not start or is not loaded yet. packhouse check proves more.`,
 		Args: cobra.MaximumNArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			found := a.FindConfig(dir, args)
-			if found.Path == "" {
-				if client, err := deployment.FindRunning(cmd.Context(), a, ""); err == nil {
-					client.Close()
-				} else {
-					return cli.WithHint(errors.New("no registry is installed here"), "packhouse setup makes one, --dir names another directory")
-				}
-			}
-			r := statusOf(cmd.Context(), a, found)
-			if asJSON {
-				if err := a.PrintJSON(r); err != nil {
-					return err
-				}
-			} else {
-				printStatus(a, r)
-			}
-			if len(r.Findings) > 0 {
-				return cli.Silent(cli.ExitFindings)
-			}
-			return nil
-		},
+		RunE: func(cmd *cobra.Command, args []string) error { return o.run(cmd.Context(), args) },
 	}
-	a.AddDir(cmd, &dir)
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	a.AddDir(cmd, &o.dir)
+	cmd.Flags().BoolVar(&o.json, "json", false, "print JSON")
 	return cmd
+}
+
+func (o *statusOptions) run(ctx context.Context, args []string) error {
+	found := o.FindConfig(o.dir, args)
+	if found.Path == "" {
+		client, err := deployment.FindRunning(ctx, o.App, "")
+		if err != nil {
+			return cli.ErrNothingInstalled()
+		}
+		client.Close()
+	}
+	r := statusOf(ctx, o.App, found)
+	if !o.json {
+		printStatus(o.App, r)
+	} else if err := o.PrintJSON(r); err != nil {
+		return err
+	}
+	if len(r.Findings) > 0 {
+		return cli.Silent(cli.ExitFindings)
+	}
+	return nil
 }
 
 // statusOf collects the report.
@@ -223,11 +227,7 @@ func statusOfInstallation(a *cli.App, r *statusReport) *installation.Installed {
 	for _, f := range installation.Attention(installed, a.Now()) {
 		r.add(f.Code, f.What, f.Remedy)
 	}
-	machine := a.Surroundings
-	if machine == nil {
-		machine = check.ThisMachine()
-	}
-	if has, err := machine.Addresses(); err == nil {
+	if has, err := cli.CheckedMachine(a).Addresses(); err == nil {
 		if moved := check.AddressMoved(plan.FormerAddresses(installed), has); moved != nil {
 			r.add(moved.Code, moved.What, moved.Remedy)
 		}

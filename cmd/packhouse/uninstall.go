@@ -22,6 +22,7 @@ import (
 
 // uninstallOptions are the flags of uninstall.
 type uninstallOptions struct {
+	*cli.App
 	dir    string
 	data   bool
 	keepCA bool
@@ -31,7 +32,7 @@ type uninstallOptions struct {
 
 // newUninstall returns the command that removes an installation.
 func newUninstall(a *cli.App) *cobra.Command {
-	var o uninstallOptions
+	o := &uninstallOptions{App: a}
 	cmd := &cobra.Command{
 		Use:   "uninstall",
 		Short: "Remove the files that setup wrote and that are unchanged since",
@@ -41,7 +42,7 @@ content of a bucket, content that is older than the installation or belongs to a
 ACME directory with their private keys. Stop the server first. With --dry-run, uninstall exits with 3 if there is
 something to remove.`,
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return runUninstall(cmd.Context(), a, o) },
+		RunE: func(cmd *cobra.Command, _ []string) error { return o.run(cmd.Context()) },
 	}
 	a.AddDir(cmd, &o.dir)
 	cmd.Flags().BoolVar(&o.data, "data", false, "also remove packs and images, which cannot be undone")
@@ -53,8 +54,8 @@ something to remove.`,
 	return cmd
 }
 
-func runUninstall(ctx context.Context, a *cli.App, o uninstallOptions) error {
-	installed, lock, err := deployment.ToReview(ctx, a, o.dir, o.dryRun)
+func (o *uninstallOptions) run(ctx context.Context) error {
+	installed, lock, err := deployment.ToReview(ctx, o.App, o.dir, o.dryRun)
 	if err != nil {
 		return err
 	}
@@ -96,16 +97,16 @@ func runUninstall(ctx context.Context, a *cli.App, o uninstallOptions) error {
 			return err
 		}
 	}
-	setupcmd.ShowPlan(a, planned)
+	setupcmd.ShowPlan(o.App, planned)
 	for _, tree := range trees {
 		if o.data {
-			fmt.Fprintf(a.Stdout, "%-7s %s\n        packs and images\n", setup.Remove, tree)
+			fmt.Fprintf(o.Stdout, "%-7s %s\n        packs and images\n", setup.Remove, tree)
 		} else {
-			fmt.Fprintf(a.Stdout, "%-7s %s\n        packs and images; --data removes them\n", setup.Keep, tree)
+			fmt.Fprintf(o.Stdout, "%-7s %s\n        packs and images; --data removes them\n", setup.Keep, tree)
 		}
 	}
 	for _, r := range remainders {
-		fmt.Fprintf(a.Stdout, "%-7s %s\n        %s; %s\n", setup.Keep, r.Where, r.What, r.Remedy)
+		fmt.Fprintf(o.Stdout, "%-7s %s\n        %s; %s\n", setup.Keep, r.Where, r.What, r.Remedy)
 	}
 	if o.dryRun {
 		return cli.Silent(cli.ExitPending)
@@ -117,14 +118,14 @@ func runUninstall(ctx context.Context, a *cli.App, o uninstallOptions) error {
 	if !o.yes {
 		lock.Release() // users may take long to answer; applying compares again
 	}
-	if err := a.Confirm(o.yes, question); err != nil {
+	if err := o.Confirm(o.yes, question); err != nil {
 		return err
 	}
-	if !o.yes && !o.keepCA && plan.HasCAKey(installed) && a.Asks(installation.KeepCAKeyQuestion) {
+	if !o.yes && !o.keepCA && plan.HasCAKey(installed) && o.Asks(installation.KeepCAKeyQuestion) {
 		planned.KeepCA()
 	}
 	if !lock.Held() {
-		if lock, err = a.Hold(ctx, installed.Dir); err != nil {
+		if lock, err = o.Hold(ctx, installed.Dir); err != nil {
 			return err
 		}
 		defer lock.Release()
@@ -142,14 +143,14 @@ func runUninstall(ctx context.Context, a *cli.App, o uninstallOptions) error {
 	if err != nil {
 		return deployment.AfterChange(err)
 	}
-	a.Say("uninstalled")
+	o.Say("uninstalled")
 	for _, path := range append(left, trees...) {
 		if !slices.ContainsFunc(remainders, func(r plan.Remainder) bool { return r.Where == path }) {
-			a.Say("stays: %s", path)
+			o.Say("stays: %s", path)
 		}
 	}
 	for _, r := range remainders {
-		a.Say("stays: %s: %s", r.Where, r.What)
+		o.Say("stays: %s: %s", r.Where, r.What)
 	}
 	return nil
 }

@@ -17,14 +17,8 @@ import (
 
 // New returns the commands for the server's certificate.
 func New(a *cli.App) *cobra.Command {
-	cmd := &cobra.Command{
-		Use:   "cert",
-		Short: "Show, rotate and distribute the server's certificate",
-		Args:  cobra.NoArgs,
-		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
-	}
-	cmd.AddCommand(newShow(a), newRotate(a), newExport(a), newTrust(a))
-	return cmd
+	return cli.Group("cert", "Show, rotate and distribute the server's certificate",
+		newShow(a), newRotate(a), newExport(a), newTrust(a))
 }
 
 // certReport is the JSON of cert show.

@@ -48,6 +48,14 @@ func (a *App) Clone() *App {
 	}
 }
 
+// CheckedMachine returns the machine to check.
+func CheckedMachine(a *App) *check.Machine {
+	if a.Surroundings != nil {
+		return a.Surroundings
+	}
+	return check.ThisMachine()
+}
+
 // Getenv returns an environment variable, or "" if it is not set.
 func (a *App) Getenv(key string) string {
 	for _, v := range slices.Backward(a.Env) {

@@ -57,6 +57,12 @@ func ErrNoDir() error {
 		"name one with --dir, or set HOME"))
 }
 
+// ErrNothingInstalled returns the error of commands that find no configuration.
+func ErrNothingInstalled() error {
+	return WithHint(errors.New("no registry is installed here"),
+		"packhouse setup makes one, --dir names another directory")
+}
+
 // FindConfig finds the configuration of a command: its argument, else that of the installation in
 // --dir, else the result of config.Find. An empty path means that there is none and the built-in
 // document applies.
@@ -78,9 +84,7 @@ func (a *App) FindConfig(dir string, args []string) config.Found {
 func (a *App) SomeConfig(dir string, args []string) (string, error) {
 	found := a.FindConfig(dir, args)
 	if found.Path == "" {
-		return "", WithHint(
-			errors.New("no registry is installed here"), "packhouse setup makes one, --dir names another directory",
-		)
+		return "", ErrNothingInstalled()
 	}
 	return found.Path, nil
 }

@@ -147,6 +147,18 @@ func nearFlag(cmd *cobra.Command, name string) string {
 	return best
 }
 
+// Group returns a command that only has subcommands.
+func Group(use, short string, commands ...*cobra.Command) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   use,
+		Short: short,
+		Args:  cobra.NoArgs,
+		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	cmd.AddCommand(commands...)
+	return cmd
+}
+
 // Mind makes a command and all below it report wrong usage as packhouse words it, and record that
 // their own code is running, after usage errors, and their installation directory.
 func Mind(a *App, cmd *cobra.Command) {

@@ -21,58 +21,72 @@ import (
 
 // New returns the commands for configurations.
 func New(a *cli.App) *cobra.Command {
-	cmd := &cobra.Command{
-		Use:   "config",
-		Short: "Verify, show and describe the configuration of the server",
-		Args:  cobra.NoArgs,
-		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
-	}
-	cmd.AddCommand(newConfigVerify(a), newConfigShow(a), newConfigSchema(a))
+	return cli.Group("config", "Verify, show and describe the configuration of the server",
+		newConfigVerify(a), newConfigShow(a), newConfigSchema(a))
+}
+
+// options are the flags of the commands that read a configuration.
+type options struct {
+	*cli.App
+	dir  string
+	json bool
+}
+
+// add adds the flags.
+func (o *options) add(cmd *cobra.Command, usage string) *cobra.Command {
+	o.AddDir(cmd, &o.dir)
+	cmd.Flags().BoolVar(&o.json, "json", false, usage)
 	return cmd
 }
 
+// find returns the configuration that args or the flags name, and reports which one it is.
+func (o *options) find(args []string) config.Found {
+	found := o.FindConfig(o.dir, args)
+	if len(args) == 0 {
+		o.Say("configuration: %s, %s", cli.NameOf(found), found.Reason)
+	}
+	for _, unused := range found.Unused {
+		o.Warn("%s exists, but is not read", unused)
+	}
+	return found
+}
+
 func newConfigVerify(a *cli.App) *cobra.Command {
-	var (
-		dir    string
-		asJSON bool
-	)
-	cmd := &cobra.Command{
+	o := &options{App: a}
+	return o.add(&cobra.Command{
 		Use:   "verify [FILE]",
 		Short: "Report every reason why the server would not start with FILE",
 		Long: `verify reads FILE and the REGISTRY_* variables as serve does, and looks at the files,
 rights and ports they name; the ports of a server that runs on FILE are not tried. What it accepts starts. It exits
 with 4 if it finds an error. Warnings alone do not prevent a start; check and status exit with 4 for them too.`,
 		Args: cobra.MaximumNArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			found := a.FindConfig(dir, args)
-			sayFound(a, found, args)
-			loaded, problems := verifyConfig(cmd.Context(), a, found.Path)
-			if asJSON {
-				report := verifyReport{
-					File: found.Path, Valid: loaded != nil && !finding.AnyRefused(problems),
-					Findings: append(config.Findings{}, problems...),
-				}
-				report.Findings = cli.PasteableFindings(a, report.Findings)
-				if err := a.PrintJSON(report); err != nil {
-					return err
-				}
-			} else {
-				for _, p := range problems {
-					fmt.Fprintf(a.Stdout, "%s: %s\n", config.Label(p.Severity), a.Pasteable(p.String()))
-				}
-			}
-			if loaded == nil || finding.AnyRefused(problems) {
-				return cli.Silent(cli.ExitFindings)
-			}
-			if !asJSON {
-				fmt.Fprintf(a.Stdout, "%s is valid\n", cli.NameOf(found))
-			}
-			return nil
-		},
+		RunE: func(cmd *cobra.Command, args []string) error { return o.verify(cmd.Context(), o.find(args)) },
+	}, "print the findings as JSON")
+}
+
+func (o *options) verify(ctx context.Context, found config.Found) error {
+	loaded, problems := verifyConfig(ctx, o.App, found.Path)
+	valid := loaded != nil && !finding.AnyRefused(problems)
+	if o.json {
+		err := o.PrintJSON(verifyReport{
+			File: found.Path, Valid: valid,
+			Findings: cli.PasteableFindings(o.App, append(config.Findings{}, problems...)),
+		})
+		if err != nil {
+			return err
+		}
+	} else {
+		for _, p := range problems {
+			fmt.Fprintf(o.Stdout, "%s: %s\n", config.Label(p.Severity), o.Pasteable(p.String()))
+		}
 	}
-	a.AddDir(cmd, &dir)
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print the findings as JSON")
-	return cmd
+	if !valid {
+		return cli.Silent(cli.ExitFindings)
+	}
+	if !o.json {
+		fmt.Fprintf(o.Stdout, "%s is valid\n", cli.NameOf(found))
+	}
+	return nil
 }
 
 // verifyReport is the JSON of config verify.
@@ -83,36 +97,29 @@ type verifyReport struct {
 }
 
 func newConfigShow(a *cli.App) *cobra.Command {
-	var (
-		dir    string
-		asJSON bool
-	)
-	cmd := &cobra.Command{
+	o := &options{App: a}
+	return o.add(&cobra.Command{
 		Use:   "show [FILE]",
 		Short: "Print the effective configuration, each value with its origin, secrets masked",
 		Args:  cobra.MaximumNArgs(1),
-		RunE: func(_ *cobra.Command, args []string) error {
-			found := a.FindConfig(dir, args)
-			sayFound(a, found, args)
-			if err := cli.Trusted(found.Path); err != nil {
-				return err
-			}
-			loaded, err := a.LoadConfig(found.Path)
-			if err != nil {
-				return err
-			}
-			if asJSON {
-				return loaded.ShowJSON(a.Stdout)
-			}
-			return loaded.Show(a.Stdout)
-		},
-	}
-	a.AddDir(cmd, &dir)
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
-	return cmd
+		RunE:  func(_ *cobra.Command, args []string) error { return o.show(o.find(args)) },
+	}, "print JSON")
 }
 
-// newConfigSchema returns the command that prints the JSON schema for editors.
+func (o *options) show(found config.Found) error {
+	if err := cli.Trusted(found.Path); err != nil {
+		return err
+	}
+	loaded, err := o.LoadConfig(found.Path)
+	if err != nil {
+		return err
+	}
+	if o.json {
+		return loaded.ShowJSON(o.Stdout)
+	}
+	return loaded.Show(o.Stdout)
+}
+
 func newConfigSchema(a *cli.App) *cobra.Command {
 	return &cobra.Command{
 		Use:   "schema",
@@ -125,17 +132,6 @@ docs/configuration.md. Editors with a YAML language server take it from a first 
 			_, err := a.Stdout.Write(config.SchemaJSON())
 			return err
 		},
-	}
-}
-
-// sayFound reports which configuration was found, unless args name one, and which existing files
-// are ignored.
-func sayFound(a *cli.App, f config.Found, args []string) {
-	if len(args) == 0 {
-		a.Say("configuration: %s, %s", cli.NameOf(f), f.Reason)
-	}
-	for _, unused := range f.Unused {
-		a.Warn("%s exists, but is not read", unused)
 	}
 }
 

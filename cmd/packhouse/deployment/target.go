@@ -62,11 +62,8 @@ func VerifyLoaded(ctx context.Context, a *cli.App, path string, loaded *config.L
 // collectTarget collects the input of the checks.
 func collectTarget(ctx context.Context, a *cli.App, s Subject) check.Target {
 	t := check.Target{
-		ConfigPath: s.Config, Now: a.Now, URL: s.url, Machine: a.Surroundings, Built: built(), Quick: s.Quick,
+		ConfigPath: s.Config, Now: a.Now, URL: s.url, Machine: cli.CheckedMachine(a), Built: built(), Quick: s.Quick,
 		Pasteable: func(r check.Result) check.Result { return cli.PasteableResult(a, r) },
-	}
-	if t.Machine == nil {
-		t.Machine = check.ThisMachine()
 	}
 	if t.Findings = cli.UnsafeProblems(s.Config); len(t.Findings) > 0 {
 		return t

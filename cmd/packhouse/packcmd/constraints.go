@@ -14,14 +14,7 @@ import (
 )
 
 func newPackConstraints(a *cli.App) *cobra.Command {
-	cmd := &cobra.Command{
-		Use:   "constraints",
-		Short: "Check the constraints of packs",
-		Args:  cobra.NoArgs,
-		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
-	}
-	cmd.AddCommand(newPackConstraintsCheck(a))
-	return cmd
+	return cli.Group("constraints", "Check the constraints of packs", newPackConstraintsCheck(a))
 }
 
 // constraintFlags are the flags of pack constraints check.

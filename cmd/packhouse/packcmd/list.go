@@ -113,14 +113,7 @@ func listVersions(a *cli.App, cmd *cobra.Command, client *packs.Client, o listFl
 func noteOf(state, remark string) string { return strings.TrimSpace(state + "  " + remark) }
 
 func newPackTag(a *cli.App) *cobra.Command {
-	cmd := &cobra.Command{
-		Use:   "tag",
-		Short: "Give a pack another tag, or take one from it",
-		Args:  cobra.NoArgs,
-		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
-	}
-	cmd.AddCommand(newPackTagAdd(a), newPackTagDelete(a))
-	return cmd
+	return cli.Group("tag", "Give a pack another tag, or take one from it", newPackTagAdd(a), newPackTagDelete(a))
 }
 
 func newPackTagAdd(a *cli.App) *cobra.Command {

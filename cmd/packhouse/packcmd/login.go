@@ -22,14 +22,7 @@ import (
 
 // NewRegistry returns the commands for registries to push packs to.
 func NewRegistry(a *cli.App) *cobra.Command {
-	cmd := &cobra.Command{
-		Use:   "registry",
-		Short: "Log in at a registry, and out",
-		Args:  cobra.NoArgs,
-		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
-	}
-	cmd.AddCommand(newRegistryLogin(a), newRegistryLogout(a))
-	return cmd
+	return cli.Group("registry", "Log in at a registry, and out", newRegistryLogin(a), newRegistryLogout(a))
 }
 
 // LoginOptions are the flags of registry login.

@@ -17,16 +17,9 @@ import (
 // New returns the commands for packs, local folders and artifacts. Their syntax is that of the
 // vendor's CLI.
 func New(a *cli.App) *cobra.Command {
-	cmd := &cobra.Command{
-		Use:   "pack",
-		Short: "Build, validate, push, pull and list packs",
-		Args:  cobra.NoArgs,
-		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
-	}
-	cmd.AddCommand(
-		newPackPush(a), newPackPull(a), newPackList(a), newPackTag(a), newPackLint(a), newPackBuild(a), newPackImages(a))
-	cmd.AddCommand(newPackRender(a), newPackDiff(a), newPackConstraints(a))
-	return cmd
+	return cli.Group("pack", "Build, validate, push, pull and list packs",
+		newPackPush(a), newPackPull(a), newPackList(a), newPackTag(a), newPackLint(a), newPackBuild(a), newPackImages(a),
+		newPackRender(a), newPackDiff(a), newPackConstraints(a))
 }
 
 func newPackPull(a *cli.App) *cobra.Command {

@@ -7,7 +7,6 @@ import (
 
 	"packhouse/certgen"
 	"packhouse/cmd/packhouse/deployment"
-	"packhouse/finding"
 	"packhouse/server/admin"
 	"packhouse/server/config"
 	"packhouse/setup"
@@ -61,13 +60,7 @@ func (a *asked) addOrdered(ctx context.Context, state *installation.State, insta
 	}
 	for _, s := range states {
 		if fault := s.Fault(); fault != "" {
-			state.Findings = append(
-				state.Findings,
-				finding.Finding{
-					Subject: finding.Subject{Question: "tls"}, Severity: finding.Warning, Code: setup.CodeChallenge,
-					What: fault,
-				},
-			)
+			state.Findings = append(state.Findings, setup.Warn(setup.CodeChallenge, fault, "").About("tls", ""))
 		}
 		if s.Leaf == nil || state.Certificate != nil {
 			continue

@@ -103,12 +103,7 @@ func (s *Run) unasked(ctx context.Context) error {
 func (s *Run) refusedBy(report setupReport, err error, code int) error {
 	refusal, ok := errors.AsType[*finding.Error](err)
 	if !ok {
-		report.Findings = append(
-			report.Findings,
-			finding.Finding{
-				Severity: finding.Refused, Code: setup.CodeFailed, What: err.Error(), Remedy: cli.RemedyOf(err),
-			},
-		)
+		report.Findings = append(report.Findings, setup.Refuse(setup.CodeFailed, err.Error(), cli.RemedyOf(err)))
 		return s.finish(report, err)
 	}
 	s.SayFindings(refusal.Findings)

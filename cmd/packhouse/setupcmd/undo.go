@@ -11,7 +11,6 @@ import (
 
 	"packhouse/cmd/packhouse/cli"
 	"packhouse/cmd/packhouse/deployment"
-	"packhouse/finding"
 	"packhouse/setup"
 	"packhouse/setup/apply"
 	"packhouse/setup/check"
@@ -73,12 +72,7 @@ func (s *Run) undo(ctx context.Context, report *setupReport, plan *plan.Plan, se
 		return s.finish(*report, cause)
 	}
 	report.Card = nil
-	report.Findings = append(
-		report.Findings,
-		finding.Finding{
-			Severity: finding.Refused, Code: setup.CodeFailed, What: cause.Error(), Remedy: cli.RemedyOf(cause),
-		},
-	)
+	report.Findings = append(report.Findings, setup.Refuse(setup.CodeFailed, cause.Error(), cli.RemedyOf(cause)))
 	ctx = context.WithoutCancel(ctx) // complete the rollback even after ctrl+c
 	again, rolled, err := deployment.RollBackAfter(
 		ctx, s.App, s.o.dir, s.applied, &cli.TrialLog{To: io.Discard}, s.checkPrinter())

@@ -21,16 +21,11 @@ import (
 // New returns the commands that maintain the store. Each uses the running server, which owns
 // the store, or opens the store itself if no server is running.
 func New(a *cli.App) *cobra.Command {
-	cmd := &cobra.Command{
-		Use:   "store",
-		Short: "Collect garbage, verify, measure, reindex and delete the stored content",
-		Long: `Maintain the content of a registry: through the running server, or directly if no server is running. If a
+	cmd := cli.Group("store", "Collect garbage, verify, measure, reindex and delete the stored content",
+		newGC(a), newScrub(a), newUsage(a), newReindex(a), newDelete(a))
+	cmd.Long = `Maintain the content of a registry: through the running server, or directly if no server is running. If a
 store on disk belongs to another user, a command that root runs continues as that user, so that the server can
-read the files it writes. A command without a server stops when a server starts on the store; run it again then.`,
-		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
-	}
-	cmd.AddCommand(newGC(a), newScrub(a), newUsage(a), newReindex(a), newDelete(a))
+read the files it writes. A command without a server stops when a server starts on the store; run it again then.`
 	return cmd
 }
 

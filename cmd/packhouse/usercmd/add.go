@@ -1,11 +1,9 @@
 package usercmd
 
 import (
-	"context"
 	"fmt"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 
 	"packhouse/cmd/packhouse/cli"
 	"packhouse/cmd/packhouse/deployment"
@@ -16,15 +14,15 @@ import (
 
 // addOptions are the flags and the argument of "user add".
 type addOptions struct {
-	*cli.App
-	dir, name, role string
-	existOK, json   bool
-	password        passwordOptions
-	flags           *pflag.FlagSet
+	options
+	role     string
+	existOK  bool
+	password passwordOptions
+	hasRole  bool // --role is given
 }
 
 func newAdd(a *cli.App) *cobra.Command {
-	o := &addOptions{App: a}
+	o := &addOptions{options: options{App: a}}
 	cmd := &cobra.Command{
 		Use:        "add NAME",
 		SuggestFor: []string{"create", "new"},
@@ -39,42 +37,40 @@ scripts can run the command again. The last line of output is "changed" or "unch
   packhouse user add ci --role writer --password-file /run/secrets/ci --exist-ok --json`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			o.name, o.flags = args[0], cmd.Flags()
+			o.name, o.hasRole = args[0], cmd.Flags().Changed("role")
 			if err := deployment.ValidUser(o.name, o.role, "--role"); err != nil {
 				return err
 			}
-			return o.run(cmd.Context())
+			return o.run(cmd)
 		},
 	}
-	a.AddDir(cmd, &o.dir)
+	o.add(cmd)
 	cmd.Flags().StringVar(&o.role, "role", string(setup.Reader), "`ROLE` of the user: reader, writer or admin")
 	cmd.Flags().BoolVar(&o.existOK, "exist-ok", false, "succeed if the user already exists; keep the password")
-	deployment.AddJSON(cmd, &o.json)
 	o.password.add(cmd)
 	return cmd
 }
 
-func (o *addOptions) run(ctx context.Context) error {
-	_, err := deployment.ApplyChange(ctx, o.App, deployment.Change{
-		Dir: o.dir, JSON: o.json, Flags: o.flags, Show: o.Interactive() && !o.json,
-		Ask: func() (setup.Secret, error) { return passwordOf(o.App, o.name, o.password, true) },
+func (o *addOptions) run(cmd *cobra.Command) error {
+	return o.apply(cmd, deployment.Change{
+		Show: o.Interactive() && !o.json,
+		Ask:  func() (setup.Secret, error) { return passwordOf(o.App, o.name, o.password, true) },
 		Edit: func(password setup.Secret) answer.Edit {
 			return answer.PutUser(o.name, setup.Role(o.role), password)
 		},
 		Decide: o.decide,
 	})
-	return err
 }
 
 // decide refuses an existing user, or with --exist-ok changes only the role.
 func (o *addOptions) decide(in *installation.Installed, c *deployment.Change, before bool) (string, error) {
 	switch {
-	case !hasUser(in, o.name):
+	case !in.Has(o.name):
 		return "", nil
 	case !o.existOK:
 		return "", cli.WithHint(fmt.Errorf("user %q already exists", o.name),
 			"packhouse user passwd %[1]s changes the password, packhouse user role %[1]s ROLE the role", o.name)
-	case !o.flags.Changed("role"):
+	case !o.hasRole:
 		return fmt.Sprintf("user %s already exists", o.name), nil
 	}
 	c.Secret = "" // the user keeps the password

@@ -1,11 +1,9 @@
 package usercmd
 
 import (
-	"context"
 	"fmt"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 
 	"packhouse/cmd/packhouse/cli"
 	"packhouse/cmd/packhouse/deployment"
@@ -16,14 +14,12 @@ import (
 
 // passwdOptions are the flags and the argument of "user passwd".
 type passwdOptions struct {
-	*cli.App
-	dir, name string
-	json      bool
-	password  passwordOptions
+	options
+	password passwordOptions
 }
 
 func newPasswd(a *cli.App) *cobra.Command {
-	o := &passwdOptions{App: a}
+	o := &passwdOptions{options: options{App: a}}
 	cmd := &cobra.Command{
 		Use:        "passwd NAME",
 		SuggestFor: []string{"password"},
@@ -33,18 +29,16 @@ already has this password, nothing changes. The last line of output is "changed"
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.name = args[0]
-			return o.run(cmd.Context(), cmd.Flags())
+			return o.run(cmd)
 		},
 	}
-	a.AddDir(cmd, &o.dir)
-	deployment.AddJSON(cmd, &o.json)
+	o.add(cmd)
 	o.password.add(cmd)
 	return cmd
 }
 
-func (o *passwdOptions) run(ctx context.Context, flags *pflag.FlagSet) error {
-	_, err := deployment.ApplyChange(ctx, o.App, deployment.Change{
-		Dir: o.dir, JSON: o.json, Flags: flags,
+func (o *passwdOptions) run(cmd *cobra.Command) error {
+	return o.apply(cmd, deployment.Change{
 		Ask:  func() (setup.Secret, error) { return passwordOf(o.App, o.name, o.password, false) },
 		Edit: func(password setup.Secret) answer.Edit { return answer.PutUser(o.name, "", password) },
 		Decide: func(in *installation.Installed, c *deployment.Change, before bool) (string, error) {
@@ -55,5 +49,4 @@ func (o *passwdOptions) run(ctx context.Context, flags *pflag.FlagSet) error {
 			return "", err
 		},
 	})
-	return err
 }

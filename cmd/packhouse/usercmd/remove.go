@@ -1,11 +1,9 @@
 package usercmd
 
 import (
-	"context"
 	"fmt"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 
 	"packhouse/cmd/packhouse/cli"
 	"packhouse/cmd/packhouse/deployment"
@@ -16,13 +14,12 @@ import (
 
 // removeOptions are the flags and the argument of "user remove".
 type removeOptions struct {
-	*cli.App
-	dir, name       string
-	missingOK, json bool
+	options
+	missingOK bool
 }
 
 func newRemove(a *cli.App) *cobra.Command {
-	o := &removeOptions{App: a}
+	o := &removeOptions{options: options{App: a}}
 	cmd := &cobra.Command{
 		Use:        "remove NAME",
 		Aliases:    []string{"rm"},
@@ -33,26 +30,23 @@ command again. The last line of output is "changed" or "unchanged".`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.name = args[0]
-			return o.run(cmd.Context(), cmd.Flags())
+			return o.run(cmd)
 		},
 	}
-	a.AddDir(cmd, &o.dir)
+	o.add(cmd)
 	cmd.Flags().BoolVar(&o.missingOK, "ignore-not-found", false, "succeed if the user does not exist")
-	deployment.AddJSON(cmd, &o.json)
 	return cmd
 }
 
-func (o *removeOptions) run(ctx context.Context, flags *pflag.FlagSet) error {
-	_, err := deployment.ApplyChange(ctx, o.App, deployment.Change{
-		Dir: o.dir, JSON: o.json, Flags: flags,
+func (o *removeOptions) run(cmd *cobra.Command) error {
+	return o.apply(cmd, deployment.Change{
 		Edit: func(setup.Secret) answer.Edit { return answer.RemoveUser(o.name) },
 		Decide: func(in *installation.Installed, _ *deployment.Change, _ bool) (string, error) {
-			if o.missingOK && !hasUser(in, o.name) {
+			if o.missingOK && !in.Has(o.name) {
 				return fmt.Sprintf("user %s does not exist", o.name), nil
 			}
 			_, err := knownUser(in, o.name)
 			return "", err
 		},
 	})
-	return err
 }

@@ -1,10 +1,7 @@
 package usercmd
 
 import (
-	"context"
-
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 
 	"packhouse/cmd/packhouse/cli"
 	"packhouse/cmd/packhouse/deployment"
@@ -15,13 +12,12 @@ import (
 
 // roleOptions are the flags and the arguments of "user role".
 type roleOptions struct {
-	*cli.App
-	dir, name, role string
-	json            bool
+	options
+	role string
 }
 
 func newRole(a *cli.App) *cobra.Command {
-	o := &roleOptions{App: a}
+	o := &roleOptions{options: options{App: a}}
 	cmd := &cobra.Command{
 		Use:   "role NAME ROLE",
 		Short: "Change the role of a user: reader, writer or admin",
@@ -30,17 +26,15 @@ func newRole(a *cli.App) *cobra.Command {
 		Args: cobra.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.name, o.role = args[0], args[1]
-			return o.run(cmd.Context(), cmd.Flags())
+			return o.run(cmd)
 		},
 	}
-	a.AddDir(cmd, &o.dir)
-	deployment.AddJSON(cmd, &o.json)
+	o.add(cmd)
 	return cmd
 }
 
-func (o *roleOptions) run(ctx context.Context, flags *pflag.FlagSet) error {
-	_, err := deployment.ApplyChange(ctx, o.App, deployment.Change{
-		Dir: o.dir, JSON: o.json, Flags: flags,
+func (o *roleOptions) run(cmd *cobra.Command) error {
+	return o.apply(cmd, deployment.Change{
 		Edit: func(setup.Secret) answer.Edit { return answer.PutUser(o.name, setup.Role(o.role), "") },
 		Decide: func(in *installation.Installed, _ *deployment.Change, _ bool) (string, error) {
 			if _, err := knownUser(in, o.name); err != nil {
@@ -49,5 +43,4 @@ func (o *roleOptions) run(ctx context.Context, flags *pflag.FlagSet) error {
 			return "", deployment.ValidUser(o.name, o.role, "ROLE")
 		},
 	})
-	return err
 }

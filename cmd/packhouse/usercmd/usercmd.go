@@ -3,37 +3,45 @@ package usercmd
 
 import (
 	"fmt"
-	"slices"
 
 	"github.com/spf13/cobra"
 
 	"packhouse/cmd/packhouse/cli"
+	"packhouse/cmd/packhouse/deployment"
 	"packhouse/setup"
 	"packhouse/setup/installation"
 )
 
 // New returns the commands that manage users.
 func New(a *cli.App) *cobra.Command {
-	cmd := &cobra.Command{
-		Use:   "user",
-		Short: "Add, change, remove and list users",
-		Args:  cobra.NoArgs,
-		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
-	}
-	cmd.AddCommand(newAdd(a), newPasswd(a), newRole(a), newRemove(a), newList(a))
-	return cmd
+	return cli.Group("user", "Add, change, remove and list users",
+		newAdd(a), newPasswd(a), newRole(a), newRemove(a), newList(a))
 }
 
-func hasUser(installed *installation.Installed, name string) bool {
-	return slices.ContainsFunc(installed.Users, func(u setup.User) bool { return u.Name == name })
+// options are the flags and the argument of the commands that change a user.
+type options struct {
+	*cli.App
+	dir, name string
+	json      bool
+}
+
+// add adds the flags.
+func (o *options) add(cmd *cobra.Command) {
+	o.AddDir(cmd, &o.dir)
+	deployment.AddJSON(cmd, &o.json)
+}
+
+// apply makes a change of the user.
+func (o *options) apply(cmd *cobra.Command, c deployment.Change) error {
+	c.Dir, c.JSON, c.Flags = o.dir, o.json, cmd.Flags()
+	_, err := deployment.ApplyChange(cmd.Context(), o.App, c)
+	return err
 }
 
 // knownUser returns an installed user, or an error if there is no user of that name.
-func knownUser(installed *installation.Installed, name string) (setup.User, error) {
-	for _, u := range installed.Users {
-		if u.Name == name {
-			return u, nil
-		}
+func knownUser(in *installation.Installed, name string) (*setup.User, error) {
+	if user := in.User(name); user != nil {
+		return user, nil
 	}
-	return setup.User{}, cli.WithHint(fmt.Errorf("no user %q", name), "packhouse user list shows the users")
+	return nil, cli.WithHint(fmt.Errorf("no user %q", name), "packhouse user list shows the users")
 }
