@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"packhouse/finding"
@@ -34,6 +35,9 @@ func Remark(code, what, remedy string) finding.Finding {
 	return finding.Finding{Severity: finding.Note, Code: code, What: what, Remedy: remedy}
 }
 
+// Refusal returns an error with one refused finding.
+func Refusal(code, what, remedy string) error { return finding.NewError(Refuse(code, what, remedy)) }
+
 // Absolute returns path as an absolute path, so that it does not depend on the working directory.
 // It expands a leading ~, as the shell does not for text typed here or after an = sign.
 func Absolute(path string) (string, error) {
@@ -53,6 +57,11 @@ func FixUnread(err error) string {
 		return fault.Fix
 	}
 	return "check the path, and that this user may read it"
+}
+
+// SameNames compares two lists, ignoring order.
+func SameNames(a, b []string) bool {
+	return slices.Equal(slices.Sorted(slices.Values(a)), slices.Sorted(slices.Values(b)))
 }
 
 // SplitList splits text at commas and drops empty elements.

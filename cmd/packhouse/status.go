@@ -118,7 +118,7 @@ func statusOf(ctx context.Context, a *cli.App, found config.Found) *statusReport
 }
 
 func (r *statusReport) add(code, what, remedy string) {
-	r.Findings = append(r.Findings, cli.FindingOf(code, what, remedy))
+	r.Findings = append(r.Findings, setup.Warn(code, what, remedy))
 }
 
 // statusOfServer queries the running server.

@@ -10,6 +10,7 @@ import (
 	"packhouse/cmd/packhouse/deployment"
 	"packhouse/finding"
 	"packhouse/server/config"
+	"packhouse/setup"
 	"packhouse/setup/check"
 )
 
@@ -34,7 +35,7 @@ func statusOfChecks(ctx context.Context, a *cli.App, r *statusReport, s deployme
 // findingsIn returns the findings of a check's result, none if the check passed. problems are those
 // of the configuration.
 func findingsIn(result check.Result, problems []finding.Finding) []finding.Finding {
-	f := cli.FindingOf(
+	f := setup.Warn(
 		result.Finding.Code, strings.TrimSuffix(result.Seen+": "+result.Finding.What, ": "), result.Finding.Remedy,
 	)
 	switch {

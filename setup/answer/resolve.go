@@ -37,12 +37,7 @@ func Resolve(ctx context.Context, m *machine.Machine, in *installation.Installed
 		r.layers = append(r.layers, layer{FromAnswersFile, input.File.Values})
 	}
 	r.answers.Existing, r.answers.Program = in, input.Program
-	if text, _, ok := r.given("serve"); ok {
-		r.answers.Serve, _ = question.ParseBool(text)
-	}
-	if text, _, ok := r.given("offline"); ok {
-		r.answers.Offline, _ = question.ParseBool(text)
-	}
+	r.answers.Serve, r.answers.Offline = r.is("serve"), r.is("offline")
 	r.directory()
 	r.recorded()
 	r.scalars()
@@ -101,6 +96,13 @@ func (r *resolver) given(flag string) (string, Origin, bool) {
 		}
 	}
 	return "", "", false
+}
+
+// is reports whether a flag without a question is given and true.
+func (r *resolver) is(flag string) bool {
+	text, _, _ := r.given(flag)
+	is, _ := question.ParseBool(text)
+	return is
 }
 
 // answer returns the answer to a flag that has precedence. For a repeatable flag it joins all

@@ -12,7 +12,6 @@ import (
 	"strconv"
 	"time"
 
-	"packhouse/finding"
 	"packhouse/setup"
 	"packhouse/setup/installation"
 	"packhouse/setup/machine"
@@ -56,9 +55,8 @@ func Apply(ctx context.Context, p *plan.Plan, options Options) (*Applied, error)
 		return nil, err
 	}
 	w := &worker{
-		Places: installation.Places{
-			Users: p.ServerUsers(),
-		}, unit: p.Unit, dir: p.Dir, configs: p.Configs(), hook: options.Hook, progress: options.Progress,
+		Places: installation.Places{Users: p.ServerUsers()},
+		unit:   p.Unit, dir: p.Dir, configs: p.Configs(), hook: options.Hook, progress: options.Progress,
 	}
 	made, err := w.makeBase()
 	if err == nil && len(made) > 0 { // another user may have created it first in a sticky directory
@@ -90,12 +88,8 @@ func Apply(ctx context.Context, p *plan.Plan, options Options) (*Applied, error)
 
 func (w *worker) run(ctx context.Context, p *plan.Plan, j *installation.Journal) (backup string, err error) {
 	if _, err := os.Lstat(w.work()); err == nil {
-		return "", finding.NewError(
-			setup.Refuse(
-				setup.CodeHalfDone, "an earlier change of "+w.dir+" was interrupted",
-				"run "+installation.Completes(w.dir)+": it completes that change or rolls it back",
-			),
-		)
+		return "", setup.Refusal(setup.CodeHalfDone, "an earlier change of "+w.dir+" was interrupted",
+			"run "+installation.Completes(w.dir)+": it completes that change or rolls it back")
 	}
 	for { // a generation of the same second is removed when this run completes
 		if _, err := os.Lstat(w.backup(j)); err != nil {

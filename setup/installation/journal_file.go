@@ -9,7 +9,6 @@ import (
 	"strings"
 	"syscall"
 
-	"packhouse/finding"
 	"packhouse/pattern"
 	"packhouse/setup"
 	"packhouse/trust"
@@ -95,9 +94,7 @@ func discard(r Roots, code, path, what string) error {
 	if filepath.Base(path) == RecordFile {
 		change, dir, command = "the backup", filepath.Dir(path), "packhouse rollback --dry-run"
 	}
-	return finding.NewError(
-		setup.Refuse(code, what, "to discard "+change+", "+trust.MoveAway(dir)+", then run "+command),
-	)
+	return setup.Refusal(code, what, "to discard "+change+", "+trust.MoveAway(dir)+", then run "+command)
 }
 
 // decode makes the paths of a journal absolute, and returns an error that wraps errForeign if one

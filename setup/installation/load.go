@@ -71,8 +71,8 @@ func (in *Installed) loadConfig() error {
 		f.Remedy = "a container engine makes one where it mounts a file that does not exist: " + f.Remedy
 		return finding.NewError(f)
 	case errors.Is(err, fs.ErrPermission):
-		return finding.NewError(setup.Refuse(setup.CodeUnread, "this user may not read "+path,
-			"run it as the user who owns the installation, or as root"))
+		return setup.Refusal(setup.CodeUnread, "this user may not read "+path,
+			"run it as the user who owns the installation, or as root")
 	case err != nil:
 		return fmt.Errorf("read installation: %w", err)
 	}

@@ -13,7 +13,6 @@ import (
 	"strconv"
 	"strings"
 
-	"packhouse/finding"
 	"packhouse/setup"
 	"packhouse/setup/machine"
 	"packhouse/trust"
@@ -32,18 +31,12 @@ func (in *Installed) loadManifest() error {
 	}
 	m := &Manifest{}
 	if err := json.Unmarshal(data, m); err != nil {
-		return finding.NewError(
-			setup.Refuse(setup.CodeBroken, fmt.Sprintf("%s is damaged: %v", in.Path(ManifestFile), err),
-				trust.MoveAway(in.Path(ManifestFile))+", then run "+writeAgain),
-		)
+		return setup.Refusal(setup.CodeBroken, fmt.Sprintf("%s is damaged: %v", in.Path(ManifestFile), err),
+			trust.MoveAway(in.Path(ManifestFile))+", then run "+writeAgain)
 	}
 	if m.Version > ManifestVersion {
-		return finding.NewError(
-			setup.Refuse(
-				setup.CodeBroken, fmt.Sprintf("a newer version of this program wrote %s", in.Path(ManifestFile)),
-				"use that version",
-			),
-		)
+		return setup.Refusal(setup.CodeBroken,
+			"a newer version of this program wrote "+in.Path(ManifestFile), "use that version")
 	}
 	in.Manifest = m
 	in.Drift = append(in.Drift, m.Decode(RootsOf(in.Dir).WithUnit(in.Unit))...)

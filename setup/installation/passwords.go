@@ -1,9 +1,6 @@
 package installation
 
 import (
-	"errors"
-	"fmt"
-	"io/fs"
 	"path/filepath"
 	"strings"
 
@@ -13,22 +10,10 @@ import (
 // PasswordsHead is the first line of initial-passwords.
 const PasswordsHead = "# Passwords that setup generated, NAME:PASSWORD. Hand them out, then delete this file.\n"
 
-// readPasswords returns the content of initial-passwords in dir, or nil if the file does not exist.
-func readPasswords(dir string) ([]byte, error) {
-	data, err := (Places{}).Policy().ReadFile(filepath.Join(dir, PasswordsFile), LargestFile)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, fmt.Errorf("read initial passwords: %w", err)
-	}
-	return data, nil
-}
-
 // InitialPasswords returns the passwords that initial-passwords still contains, by user. It returns
 // none if the file does not exist or cannot be read.
 func InitialPasswords(dir string) map[string]setup.Secret {
-	data, err := readPasswords(dir)
+	data, err := (Places{}).Policy().ReadFile(filepath.Join(dir, PasswordsFile), LargestFile)
 	if err != nil {
 		return nil
 	}

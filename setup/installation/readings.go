@@ -7,7 +7,6 @@ import (
 	"slices"
 	"sync"
 
-	"packhouse/finding"
 	"packhouse/setup"
 	"packhouse/trust"
 )
@@ -97,6 +96,6 @@ func (in *Installed) VerifyUnchanged(shown *Installed) error {
 
 // ChangedMeanwhile returns the error for a file that changed after the plan was made.
 func ChangedMeanwhile(path string) error {
-	return finding.NewError(setup.Refuse(setup.CodeChanged, path+" was changed by another program in the meantime",
-		"run the command again"))
+	return setup.Refusal(setup.CodeChanged, path+" was changed by another program in the meantime",
+		"run the command again")
 }

@@ -70,7 +70,7 @@ func AsFindingFor(err error, command string) error {
 	} else {
 		return err
 	}
-	return finding.NewError(setup.Refuse(setup.CodeBroken, what, trust.MoveAway(at)+", then run "+command))
+	return setup.Refusal(setup.CodeBroken, what, trust.MoveAway(at)+", then run "+command)
 }
 
 // writeAgain is the command that writes missing files of an installation.

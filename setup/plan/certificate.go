@@ -73,8 +73,7 @@ func (b *builder) leaf(pair *certgen.Pair, old *installation.Certificate, reason
 		return err
 	}
 	info := certgen.Inspect(pair.Leaf())
-	meaning := []string{fmt.Sprintf("certificate for %s; until %s; fingerprint %s",
-		strings.Join(info.Names.Strings(), ", "), installation.Day(info.NotAfter), info.Fingerprint)}
+	meaning := []string{identity(info)}
 	if old != nil {
 		meaning = append(meaning, "made because "+strings.Replace(reason, "it ", "the one in use ", 1))
 		meaning = append(meaning, newNames(info, old.Info)...)
@@ -89,6 +88,12 @@ func (b *builder) leaf(pair *certgen.Pair, old *installation.Certificate, reason
 	}
 	b.secret(installation.KeyFile, key, keyMeaning)
 	return nil
+}
+
+// identity describes a certificate in the review.
+func identity(info certgen.Info) string {
+	return fmt.Sprintf("certificate for %s; until %s; fingerprint %s",
+		strings.Join(info.Names.Strings(), ", "), installation.Day(info.NotAfter), info.Fingerprint)
 }
 
 // newNames describes how a certificate differs from the one that it replaces.
@@ -114,9 +119,7 @@ func (b *builder) authority(names certgen.Names) (ca *certgen.Pair, bundle []byt
 	if in.CA != nil && !a.NewCA {
 		ca, err := question.SigningCA(a, in)
 		if err != nil {
-			f := setup.Refuse(setup.CodeCAKey, "a new certificate is due, and the CA cannot sign it: "+err.Error(),
-				"bring ca.key back, say with --ca-key where it is, or make a new CA with --new-ca")
-			return nil, nil, finding.NewError(f.About("tls", "--new-ca"))
+			return nil, nil, finding.NewError(question.CannotSign(err).About("tls", "--new-ca"))
 		}
 		b.keepSecret(installation.CAKeyFile)
 		if a.DropOldCA && len(in.CA.Chain) > 1 {

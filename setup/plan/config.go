@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strings"
 
-	"packhouse/finding"
 	"packhouse/server/config"
 	"packhouse/setup"
 	"packhouse/setup/installation"
@@ -63,9 +62,9 @@ func configFile(in *installation.Installed, a *question.Answers) (data []byte, r
 		if refusal.Line > 0 {
 			where += fmt.Sprintf(":%d", refusal.Line)
 		}
-		return nil, nil, finding.NewError(setup.Refuse(setup.CodeEdit,
+		return nil, nil, setup.Refusal(setup.CodeEdit,
 			fmt.Sprintf("%s: %s cannot be changed without touching more than that: %s", where, refusal.Key, refusal.What),
-			"change "+refusal.Key+" by hand, then run setup again with the same answers"))
+			"change "+refusal.Key+" by hand, then run setup again with the same answers")
 	}
 	if err != nil {
 		return nil, nil, fmt.Errorf("edit %s: %w", filepath.Join(in.Dir, installation.ConfigFile), err)
@@ -178,9 +177,9 @@ func configEdits(in *installation.Installed, a *question.Answers, admins, writer
 		haveAdmins = []string{string(setup.Admin)}
 	}
 	admins = withRole(in, c.Auth.Htpasswd.Roles.Admin, admins, a)
-	e.set(!sameNames(admins, haveAdmins), "auth.htpasswd.roles.admin", admins)
+	e.set(!setup.SameNames(admins, haveAdmins), "auth.htpasswd.roles.admin", admins)
 	writers = withRole(in, c.Auth.Htpasswd.Roles.Writer, writers, a)
-	if !sameNames(writers, c.Auth.Htpasswd.Roles.Writer) {
+	if !setup.SameNames(writers, c.Auth.Htpasswd.Roles.Writer) {
 		e.set(len(writers) > 0, "auth.htpasswd.roles.writer", writers)
 		e.remove(len(writers) == 0, "auth.htpasswd.roles.writer")
 	}
@@ -223,9 +222,4 @@ func acmeEdits(in *installation.Installed, a *question.Answers) (e edits, restar
 	e.remove(c.HTTP.TLS.Certificate != "", "http.tls.certificate")
 	e.remove(c.HTTP.TLS.Certificate != "", "http.tls.key")
 	return e, restart
-}
-
-// sameNames compares two lists, ignoring order.
-func sameNames(a, b []string) bool {
-	return slices.Equal(slices.Sorted(slices.Values(a)), slices.Sorted(slices.Values(b)))
 }

@@ -5,6 +5,7 @@ import (
 	"io"
 	"io/fs"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"packhouse/finding"
@@ -66,12 +67,7 @@ type Plan struct {
 
 // Pending reports whether applying would change anything.
 func (p *Plan) Pending() bool {
-	for _, c := range p.Changes {
-		if c.Kind != setup.Keep {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(p.Changes, func(c Change) bool { return c.Kind != setup.Keep })
 }
 
 // Change returns the change of a file by its path, absolute or relative to the installation

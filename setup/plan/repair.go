@@ -65,7 +65,8 @@ func Repairs(ctx context.Context, m *machine.Machine, in *installation.Installed
 	var ways []Repair
 	if mended, steps, ok := mend(path, data); ok {
 		ways = append(ways, Repair{
-			ID: "mend", Title: "Put it right", Text: fmt.Sprintf("%s of the file, the rest stays as it is", countLines(len(steps))), Steps: steps, Data: mended,
+			ID: "mend", Title: "Put it right", Steps: steps, Data: mended,
+			Text: countLines(len(steps)) + " of the file, the rest stays as it is",
 		})
 	}
 	if kept := goodConfig(in); kept != nil && !bytes.Equal(kept.data, data) {
@@ -198,8 +199,8 @@ func readable(path string, data []byte) []byte {
 func ForRepair(in *installation.Installed, from, data []byte, steps []string) (*Plan, error) {
 	b := restoring(in)
 	if !bytes.Equal(in.ConfigData, from) {
-		return nil, finding.NewError(setup.Refuse(setup.CodeChanged,
-			in.Path(installation.ConfigFile)+" has become another file meanwhile", "look at it again"))
+		return nil, setup.Refusal(setup.CodeChanged,
+			in.Path(installation.ConfigFile)+" has become another file meanwhile", "look at it again")
 	}
 	if err := b.verifyConfig(data); err != nil {
 		return nil, err

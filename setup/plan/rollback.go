@@ -9,11 +9,9 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"time"
 
 	"packhouse/certgen"
-	"packhouse/finding"
 	"packhouse/setup"
 	"packhouse/setup/installation"
 )
@@ -21,14 +19,17 @@ import (
 // Rollback plans to restore the files from before the last setup. When it is applied, the
 // replaced files become the new backup, so that a rollback can be rolled back.
 func Rollback(ctx context.Context, in *installation.Installed) (*Plan, error) {
-	if _, err := os.ReadDir(filepath.Join(in.Dir, installation.BackupDir)); errors.Is(err, os.ErrPermission) {
-		return nil, finding.NewError(setup.Refuse(setup.CodeUnread, "this user may not read the backup in "+filepath.Join(in.Dir, installation.BackupDir), "run it as the user who owns the installation, or as root"))
+	backups := filepath.Join(in.Dir, installation.BackupDir)
+	if _, err := os.ReadDir(backups); errors.Is(err, os.ErrPermission) {
+		return nil, setup.Refusal(setup.CodeUnread, "this user may not read the backup in "+backups,
+			"run it as the user who owns the installation, or as root")
 	}
 	names := installation.Backups(in.Dir)
 	if len(names) == 0 {
-		return nil, finding.NewError(setup.Refuse(setup.CodeNoBackup, "there is nothing to go back to in "+in.Dir, "a backup is kept by the next setup that changes something"))
+		return nil, setup.Refusal(setup.CodeNoBackup, "there is nothing to go back to in "+in.Dir,
+			"a backup is kept by the next setup that changes something")
 	}
-	from := filepath.Join(in.Dir, installation.BackupDir, names[len(names)-1])
+	from := filepath.Join(backups, names[len(names)-1])
 	record, err := installation.ReadJournal(installation.RootsOf(in.Dir).WithUnit(in.Unit), filepath.Join(from, installation.RecordFile))
 	if err != nil {
 		return nil, fmt.Errorf("read backup: %w", installation.AsFindingFor(err, "packhouse rollback --yes"))
@@ -124,7 +125,7 @@ func certificateBack(today, then []byte) []string {
 		return nil
 	}
 	info := certgen.Inspect(was[0])
-	meaning := []string{fmt.Sprintf("certificate for %s; until %s; fingerprint %s", strings.Join(info.Names.Strings(), ", "), installation.Day(info.NotAfter), info.Fingerprint)}
+	meaning := []string{identity(info)}
 	if now, err := certgen.ParseChain(today); err == nil {
 		meaning = append(meaning, newNames(info, certgen.Inspect(now[0]))...)
 	}

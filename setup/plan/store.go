@@ -6,7 +6,6 @@ import (
 	"os"
 	"path/filepath"
 
-	"packhouse/finding"
 	"packhouse/server/config"
 	"packhouse/setup"
 	"packhouse/setup/installation"
@@ -101,9 +100,7 @@ func KeepsStore(in *installation.Installed) error {
 	}
 	root := in.Config.Storage.Filesystem.RootDirectory
 	owner, planted := installation.ReadStoreOwner(root)
-	refuse := func(what, remedy string) error {
-		return finding.NewError(setup.Refuse(setup.CodeStoreOwned, what, remedy))
-	}
+	refuse := func(what, remedy string) error { return setup.Refusal(setup.CodeStoreOwned, what, remedy) }
 	if planted != nil {
 		return refuse(planted.Error()+", so nothing records that this installation created the store", planted.Fix)
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
 	"os"
 	"path"
 	"path/filepath"
@@ -13,7 +14,6 @@ import (
 	"strings"
 	"syscall"
 
-	"packhouse/finding"
 	"packhouse/server/config"
 	"packhouse/setup"
 	"packhouse/setup/installation"
@@ -26,9 +26,9 @@ import (
 func Uninstall(ctx context.Context, in *installation.Installed) (*Plan, error) {
 	b := restoring(in)
 	if in.Manifest == nil {
-		return nil, finding.NewError(setup.Refuse(setup.CodeNoManifest,
+		return nil, setup.Refusal(setup.CodeNoManifest,
 			"setup wrote nothing in "+in.Dir+", or its list of files is gone",
-			"look at it with ls -lA "+setup.Shell(in.Dir)+"; if you do not need it, "+trust.MoveAway(in.Dir)))
+			"look at it with ls -lA "+setup.Shell(in.Dir)+"; if you do not need it, "+trust.MoveAway(in.Dir))
 	}
 	dirs := map[string]bool{}
 	for _, row := range in.Manifest.Files {
@@ -52,17 +52,14 @@ func Uninstall(ctx context.Context, in *installation.Installed) (*Plan, error) {
 	if b.err != nil {
 		return nil, fmt.Errorf("plan removal: %w", b.err)
 	}
-	// Files first, then directories, the inner ones before the outer ones.
-	slices.SortStableFunc(b.plan.Changes, func(x, y Change) int {
-		switch {
-		case x.Mode.IsDir() != y.Mode.IsDir() && y.Mode.IsDir():
-			return -1
-		case x.Mode.IsDir() != y.Mode.IsDir():
-			return 1
-		case x.Mode.IsDir():
-			return len(y.Path) - len(x.Path)
+	depth := func(c Change) int { // files first, then directories, the inner ones before the outer ones
+		if c.Mode.IsDir() {
+			return len(c.Path)
 		}
-		return 0
+		return math.MaxInt
+	}
+	slices.SortStableFunc(b.plan.Changes, func(x, y Change) int {
+		return cmp.Compare(depth(y), depth(x))
 	})
 	return b.plan, nil
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"golang.org/x/net/publicsuffix"
@@ -109,6 +108,12 @@ func sameForm(subject string) string {
 	return certgen.FormatSubject(name)
 }
 
+// CannotSign returns the finding for an error of [SigningCA] if a new certificate is due.
+func CannotSign(err error) finding.Finding {
+	return setup.Refuse(setup.CodeCAKey, "a new certificate is due, and the CA cannot sign it: "+err.Error(),
+		"bring ca.key back, say with --ca-key where it is, or make a new CA with --new-ca")
+}
+
 // SigningCA returns the installation's CA with its key. If ca.crt contains several, only the newest
 // signs.
 func SigningCA(a *Answers, in *installation.Installed) (*certgen.Pair, error) {
@@ -170,7 +175,7 @@ func validateCAPermit(_ context.Context, _ *machine.Machine, a *Answers) []findi
 	if ca == nil || a.NewCA {
 		return nil
 	}
-	if has := permittedBeyondNames(ca, a.Existing); !slices.Equal(sorted(has), sorted(wanted.Strings())) {
+	if has := permittedBeyondNames(ca, a.Existing); !setup.SameNames(has, wanted.Strings()) {
 		limits := "not limited"
 		if len(has) > 0 {
 			limits = "limited to " + strings.Join(has, ", ")
@@ -260,9 +265,3 @@ func permittedBeyondNames(ca *installation.Certificate, in *installation.Install
 
 // SettingCAPermit is the key of the limits in .installed.json.
 const SettingCAPermit = "ca-permit"
-
-func sorted(list []string) []string {
-	list = slices.Clone(list)
-	slices.Sort(list)
-	return list
-}

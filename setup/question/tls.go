@@ -76,8 +76,7 @@ func judgeCA(a *Answers, now time.Time) []finding.Finding {
 		return []finding.Finding{f.About("", "--new-ca")}
 	}
 	if _, err := SigningCA(a, a.Existing); err != nil {
-		return refused(setup.CodeCAKey, "a new certificate is due, and the CA cannot sign it: "+err.Error(),
-			"bring ca.key back, say with --ca-key where it is, or make a new CA with --new-ca")
+		return []finding.Finding{CannotSign(err)}
 	}
 	if end := now.AddDate(0, 0, a.LifetimeDays()); ca.NotAfter.Before(end.Add(-certgen.Backdate)) {
 		f := setup.Warn(setup.CodeShortLife, fmt.Sprintf("the new certificate ends on %s, not on %s: its CA ends then",

@@ -95,10 +95,5 @@ func (a *App) SayFindings(findings []finding.Finding) {
 	}
 }
 
-// FindingOf returns a finding in the form that check, status and config verify share.
-func FindingOf(code, what, remedy string) finding.Finding {
-	return finding.Finding{Code: code, Severity: finding.Warning, What: what, Remedy: remedy}
-}
-
 // HumanBytes formats a number of bytes for display. Negative numbers count as 0.
 func HumanBytes(n int64) string { return humanize.IBytes(uint64(max(n, 0))) }

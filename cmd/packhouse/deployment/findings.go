@@ -4,9 +4,9 @@ import (
 	"os"
 	"strings"
 
-	"packhouse/cmd/packhouse/cli"
 	"packhouse/finding"
 	"packhouse/server/admin"
+	"packhouse/setup"
 )
 
 // Codes of findings, besides those of configuration problems. They are stable.
@@ -37,7 +37,7 @@ func FaultFindings(s *admin.Status) []finding.Finding {
 	var found []finding.Finding
 	for _, fault := range s.Faults {
 		for line := range strings.Lines(fault) {
-			found = append(found, cli.FindingOf(FindingFault, strings.TrimSpace(line), ""))
+			found = append(found, setup.Warn(FindingFault, strings.TrimSpace(line), ""))
 		}
 	}
 	return found
@@ -51,12 +51,12 @@ func ReloadFindings(s *admin.Status) []finding.Finding {
 		loaded = last.At
 		if len(last.NeedsRestart) > 0 {
 			what := "changed settings need a restart: " + strings.Join(last.NeedsRestart, ", ")
-			found = append(found, cli.FindingOf(findingRestartPending, what, "restart the server"))
+			found = append(found, setup.Warn(findingRestartPending, what, "restart the server"))
 		}
 	}
 	if info, err := os.Stat(s.Config); s.Config != "" && err == nil && info.ModTime().After(loaded) {
 		what := s.Config + " was changed since the server loaded it"
-		found = append(found, cli.FindingOf(findingReloadPending, what, "run packhouse reload"))
+		found = append(found, setup.Warn(findingReloadPending, what, "run packhouse reload"))
 	}
 	return found
 }

@@ -137,7 +137,7 @@ func lookAtServer(ctx context.Context, t *check.Target, started *Running) seen {
 		if errors.Is(err, fs.ErrPermission) {
 			t.Findings = append(
 				t.Findings,
-				cli.FindingOf(FindingUnreachable, "this user may not see whether a server runs", RemedyUnreachable),
+				setup.Warn(FindingUnreachable, "this user may not see whether a server runs", RemedyUnreachable),
 			)
 		}
 		if errors.Is(err, admin.ErrUntrusted) {
@@ -149,7 +149,7 @@ func lookAtServer(ctx context.Context, t *check.Target, started *Running) seen {
 	}
 	status, err := client.Status(ctx)
 	if err != nil {
-		t.Findings = append(t.Findings, cli.FindingOf(FindingUnreachable, err.Error(), RemedyNoAnswer))
+		t.Findings = append(t.Findings, setup.Warn(FindingUnreachable, err.Error(), RemedyNoAnswer))
 		return seen{runs: true}
 	}
 	t.Findings = append(t.Findings, serverFindings(&status)...)
@@ -263,7 +263,7 @@ func TargetOf(ctx context.Context, a *cli.App, s Subject) (check.Target, error) 
 	s.url = resolved.Answers.URL()
 	t := collectTarget(ctx, a, s)
 	if f := s.Installed.Unfinished(); f != nil {
-		t.Findings = append(t.Findings, cli.FindingOf(f.Code, f.What, f.Remedy))
+		t.Findings = append(t.Findings, setup.Warn(f.Code, f.What, f.Remedy))
 	}
 	return t, nil
 }
