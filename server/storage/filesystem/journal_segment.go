@@ -98,7 +98,7 @@ func extend(f disk.File, from, to int64) error {
 	if _, err := f.Seek(from, io.SeekStart); err != nil {
 		return err
 	}
-	for zeros := make([]byte, 256<<10); from < to; {
+	for zeros := make([]byte, min(256<<10, max(0, to-from))); from < to; {
 		n, err := f.Write(zeros[:min(int64(len(zeros)), to-from)])
 		if err != nil {
 			return err
