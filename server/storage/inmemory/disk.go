@@ -70,6 +70,8 @@ type node struct {
 	synced     map[string]*node
 	syncedData []byte
 	syncedOnce bool
+	dirty      span // outside of it, and as far as both reach, data and syncedData are equal
+	shared     bool // data may be the same memory as syncedData, so it is copied before it is overwritten
 
 	// The kernel's write-back state of a file; see writeback.go.
 	lost map[int64]struct{} // pages that failed to reach the device and are clean

@@ -1,6 +1,7 @@
 package inmemory
 
 import (
+	"bytes"
 	"maps"
 	"math/rand/v2"
 	"slices"
@@ -204,8 +205,8 @@ func (d *Disk) survivor(n *node, chance *rand.Rand, entries func(*node) map[stri
 	s := &node{inode: n.inode, dir: n.dir, mod: n.mod, changed: n.changed, block: n.block, syncedOnce: true}
 	seen[n] = s
 	if !n.dir {
-		s.data = n.survivingData(chance)
-		s.syncedData = slices.Clone(s.data)
+		s.syncedData = n.survivingData(chance)
+		s.data, s.shared = slices.Clip(s.syncedData), true
 		d.used += int64(len(s.data))
 		return s
 	}
@@ -222,7 +223,7 @@ func (d *Disk) survivor(n *node, chance *rand.Rand, entries func(*node) map[stri
 const sector = 512
 
 func (n *node) survivingData(chance *rand.Rand) []byte {
-	if chance == nil || slices.Equal(n.data, n.syncedData) {
+	if chance == nil || bytes.Equal(n.data, n.syncedData) {
 		return slices.Clone(n.syncedData)
 	}
 	if len(n.data) == len(n.syncedData) { // overwritten in place: each sector is old or new

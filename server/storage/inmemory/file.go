@@ -60,9 +60,11 @@ func (f *file) Write(p []byte) (int, error) {
 		}
 		f.d.used += grow
 		if f.pos > int64(len(n.data)) {
+			n.dirty.add(int64(len(n.data)), f.pos)
 			n.data = append(n.data, make([]byte, f.pos-int64(len(n.data)))...)
 		}
 	}
+	n.own()
 	n.written(f.pos, int64(len(p)))
 	k := copy(n.data[f.pos:], p)
 	n.data = append(n.data, p[k:]...)
@@ -94,6 +96,7 @@ func (f *file) Truncate(size int64) error {
 		return failed("truncate", f.name, fmt.Errorf("%w: files are only cut", fs.ErrInvalid))
 	}
 	f.d.used -= int64(len(f.n.data)) - size
+	f.n.dirty.add(size, int64(len(f.n.data)))
 	f.n.data = f.n.data[:size:size]
 	f.d.touch(f.n, true)
 	return nil

@@ -126,22 +126,47 @@ func (d *Disk) loseDirty(n *node) bool {
 	return some
 }
 
+// span is a range of a file, from a first byte to one after the last.
+type span struct{ from, to int64 }
+
+// add extends s to include a range.
+func (s *span) add(from, to int64) {
+	if s.from == s.to {
+		*s = span{from, to}
+		return
+	}
+	*s = span{min(s.from, from), max(s.to, to)}
+}
+
+// own gives a file memory of its own that can be overwritten.
+func (n *node) own() {
+	if n.shared {
+		n.data, n.shared = slices.Clone(n.data), false
+	}
+}
+
 // written marks a range of a file as dirty again, and so no longer lost.
 func (n *node) written(at, length int64) {
+	n.dirty.add(at, at+length)
 	for i := at / pageSize; len(n.lost) > 0 && i*pageSize < at+length; i++ {
 		delete(n.lost, i)
 	}
 }
 
 // writeOut returns what the device has after every dirty page that is not lost is written. It may
-// overwrite syncedData: tests sync thousands of times, and most files have not changed.
+// overwrite syncedData and copies only what changed: tests sync thousands of times, and a journal is
+// large.
 func (n *node) writeOut() []byte {
+	dirty, size := n.dirty, int64(len(n.data))
 	if len(n.lost) == 0 {
-		if bytes.Equal(n.data, n.syncedData) {
-			return n.syncedData
+		n.dirty = span{}
+		out := n.syncedData[:min(len(n.syncedData), len(n.data))]
+		if from, to := dirty.from, min(dirty.to, int64(len(out))); from < to {
+			copy(out[from:to], n.data[from:to])
 		}
-		return append(n.syncedData[:0], n.data...)
+		return append(out, n.data[len(out):]...)
 	}
+	n.dirty = span{0, size} // lost pages differ
 	out := slices.Clone(n.data)
 	for i := range n.lost {
 		if at := i * pageSize; at < int64(len(out)) {
@@ -153,6 +178,7 @@ func (n *node) writeOut() []byte {
 
 // evict reads the lost pages back from the device.
 func (n *node) evict() {
+	n.own()
 	for i := range n.lost {
 		if at := i * pageSize; at < int64(len(n.data)) {
 			copy(n.data[at:], page(n.syncedData, i, int64(len(n.data))))
