@@ -23,6 +23,7 @@ const (
 	maxKept      = 4 << 20   // total bytes of an archive's documents
 	maxNodes     = 10_000    // values in pack.json
 	maxYAMLNodes = 30_000    // values in a YAML file to parse
+	maxLintNodes = 300_000   // values in a YAML file that a command parses
 	maxItems     = 1000      // items of a list, and members of an object, in pack.json
 	maxTextValue = 1024      // bytes of a string in pack.json
 	maxFindings  = 100       // findings of each severity

@@ -1,8 +1,6 @@
 package packs
 
 import (
-	"bytes"
-	"encoding/json"
 	"fmt"
 	"io/fs"
 	"maps"
@@ -12,7 +10,6 @@ import (
 	"strings"
 
 	"github.com/opencontainers/go-digest"
-	"gopkg.in/yaml.v3"
 
 	"packhouse/pattern"
 )
@@ -76,9 +73,9 @@ func (p *Pack) DiffInput() DiffInput {
 // Compare returns the difference between two packs.
 func Compare(from, to DiffInput) Diff {
 	d := Diff{From: from.side(), To: to.side()}
-	list := func(name string, before, after map[string]string) []Change {
-		changes, cut := compareKeys(before, after)
-		if cut {
+	list := func(name string, before, after keyValues) []Change {
+		changes, cut := compareKeys(before.values, after.values)
+		if cut || before.cut || after.cut {
 			d.Truncated = append(d.Truncated, name)
 		}
 		return changes
@@ -140,106 +137,11 @@ func shown(value string, exists bool) *string {
 	return &value
 }
 
-// metadataKeys returns the values of a pack.json by key.
-func metadataKeys(text []byte) map[string]string {
-	keys := map[string]string{}
-	var content any
-	if json.Unmarshal(text, &content) != nil {
-		m, _ := ParseMetadata(text) // it reads what it can
-		if m == nil {
-			return keys
-		}
-		text, _ = json.Marshal(m) // strings and lists
-		_ = json.Unmarshal(text, &content)
-	}
-	var n yaml.Node
-	if n.Encode(content) == nil {
-		flatten(keys, "", &n)
-	}
-	return keys
-}
-
-// valueKeys returns the values of a values.yaml by key. One with macros is not YAML, and is read line
-// by line.
-func valueKeys(text []byte) map[string]string {
-	keys := map[string]string{}
-	if n, err := parseYAML(text); err == nil {
-		flatten(keys, "", n)
-	} else {
-		_ = skim(bytes.NewReader(text), func(window []line, at int) bool { // reading a buffer cannot fail
-			l := window[at]
-			if l.value == "" {
-				return true
-			}
-			if before, twice := keys[l.path]; twice {
-				l.value = before + ", " + l.value
-			}
-			keys[l.path] = strings.Clone(clip(l.value, maxTextValue))
-			return true
-		})
-	}
-	maps.DeleteFunc(keys, func(key, _ string) bool { return strings.HasPrefix(key, "pack.content.images") })
-	return keys
-}
-
-// plainSegment matches keys that are written without quotes in a path.
-var plainSegment = pattern.Lazy(`^[A-Za-z0-9_/-]+$`)
-
-// flatten adds the scalars of a document by path. Lists of scalars are one value.
-func flatten(keys map[string]string, at string, n *yaml.Node) {
-	if len(at) > maxPath {
-		return // deep nesting would add up to gigabytes of paths
-	}
-	switch n.Kind {
-	case yaml.DocumentNode:
-		for _, child := range n.Content {
-			flatten(keys, at, child)
-		}
-	case yaml.MappingNode:
-		if len(n.Content) == 0 {
-			keys[at] = "{}"
-		}
-		for i := 0; i+1 < len(n.Content); i += 2 {
-			key := n.Content[i].Value
-			if !plainSegment().MatchString(key) {
-				key = fmt.Sprintf("[%q]", key)
-			} else if at != "" {
-				key = "." + key
-			}
-			flatten(keys, at+key, n.Content[i+1])
-		}
-	case yaml.SequenceNode:
-		if items, ok := scalars(n); ok {
-			keys[at] = "[" + strings.Join(items, ", ") + "]"
-			return
-		}
-		for i, child := range n.Content {
-			flatten(keys, fmt.Sprintf("%s[%d]", at, i), child)
-		}
-	case yaml.AliasNode:
-		keys[at] = "*" + n.Value
-	default:
-		keys[at] = n.Value
-	}
-}
-
-// scalars returns the items of a list, if all are scalars.
-func scalars(n *yaml.Node) ([]string, bool) {
-	items := make([]string, len(n.Content))
-	for i, child := range n.Content {
-		if child.Kind != yaml.ScalarNode {
-			return nil, false
-		}
-		items[i] = child.Value
-	}
-	return items, true
-}
-
 // chartFile splits the file name of a packaged chart into name and version.
 var chartFile = pattern.Lazy(`^(.+?)-(v?[0-9]+\.[0-9].*)$`)
 
 // chartVersions returns the versions of the packaged charts of a pack by name.
-func chartVersions(files []File) map[string]string {
+func chartVersions(files []File) keyValues {
 	versions := map[string]string{}
 	for _, f := range files {
 		if path.Dir(f.Path) != "charts" || path.Ext(f.Path) != ".tgz" {
@@ -252,11 +154,11 @@ func chartVersions(files []File) map[string]string {
 		}
 		versions[name] = version
 	}
-	return versions
+	return keyValues{values: versions}
 }
 
 // imageTags returns the tags and digests of images by repository.
-func imageTags(images []Image) map[string]string {
+func imageTags(images []Image) keyValues {
 	tags := map[string][]string{}
 	for _, i := range images {
 		repository := repositoryOf(i.Reference)
@@ -267,7 +169,7 @@ func imageTags(images []Image) map[string]string {
 		slices.Sort(all)
 		joined[repository] = strings.Join(slices.Compact(all), ", ")
 	}
-	return joined
+	return keyValues{values: joined}
 }
 
 // compareFiles returns the files that were added, removed or changed.

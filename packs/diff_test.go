@@ -98,7 +98,7 @@ func TestCompareIsBounded(t *testing.T) {
 	}
 	deep := strings.Repeat("{"+strings.Repeat("a", 50)+": ", 5000) + "x" + strings.Repeat("}", 5000)
 	size := 0
-	for key := range valueKeys([]byte(deep)) {
+	for key := range valueKeys([]byte(deep)).values {
 		size += len(key)
 	}
 	if size > 2*maxPath {
@@ -108,11 +108,11 @@ func TestCompareIsBounded(t *testing.T) {
 		"a: {{ .spectro.x }}\nb: 1\n": "1", "b: 1\nb: 2\n": "1, 2",
 		"x: &b [y]\nb: *b\n": "*b", "b:\n": "", "b: {c: 1": "{c: 1",
 	} {
-		if got := valueKeys([]byte(text))["b"]; got != want {
+		if got := valueKeys([]byte(text)).values["b"]; got != want {
 			t.Errorf("%q: b is %q, want %q", text, got, want)
 		}
 	}
-	if got := metadataKeys([]byte(`{"name": "a", "layer": "os",}`))["layer"]; got != "os" {
+	if got := metadataKeys([]byte(`{"name": "a", "layer": "os",}`)).values["layer"]; got != "os" {
 		t.Errorf("of a pack.json with a comma too many, layer is %q", got)
 	}
 }

@@ -8,20 +8,50 @@ import (
 
 // parseYAML parses a small file that must be YAML and returns an error for duplicate keys. It
 // checks those itself, because yaml.v3 compares each key with every other and formats a message for
-// each pair. It counts the values first, because a node needs a hundred times the memory of its
-// text.
+// each pair.
 func parseYAML(text []byte) (*yaml.Node, error) {
 	if len(text) > maxParsed {
 		return nil, fmt.Errorf("the file is larger than %d KiB", maxParsed>>10)
 	}
-	if countValues(text) > maxYAMLNodes {
-		return nil, fmt.Errorf("the file holds more than %d values", maxYAMLNodes)
+	document, err := boundedYAML(text, maxYAMLNodes)
+	if err != nil {
+		return nil, err
+	}
+	return document, uniqueKeys(document)
+}
+
+// ParseYAML parses a YAML file of a pack for commands, which may use more memory than the server. It
+// returns an error if the file holds more than 300,000 values or is nested more than 64 deep.
+func ParseYAML(text []byte) (*yaml.Node, error) { return boundedYAML(text, maxLintNodes) }
+
+// boundedYAML parses a text with at most most values. It counts them first, because a node needs a
+// hundred times the memory of its text.
+func boundedYAML(text []byte, most int) (*yaml.Node, error) {
+	if countValues(text) > most {
+		return nil, fmt.Errorf("the file holds more than %d values", most)
 	}
 	var document yaml.Node
 	if err := yaml.Unmarshal(text, &document); err != nil {
 		return nil, err
 	}
-	return &document, uniqueKeys(&document)
+	if deeper(&document, maxDepth+1) { // the document is a level, too
+		return nil, fmt.Errorf("tables and lists are nested more than %d deep", maxDepth)
+	}
+	return &document, nil
+}
+
+// deeper reports whether a value has more than most levels of tables and lists. Texts that contain
+// the keys of all levels grow with the square of the depth.
+func deeper(n *yaml.Node, most int) bool {
+	if len(n.Content) > 0 && most == 0 {
+		return true
+	}
+	for _, child := range n.Content {
+		if deeper(child, most-1) {
+			return true
+		}
+	}
+	return false
 }
 
 // countValues returns an upper bound of the values in a YAML text: each follows a line end or a
@@ -42,7 +72,7 @@ func countValues(text []byte) int {
 	return values
 }
 
-// uniqueKeys validates the keys of every mapping in a document. The parser bounds the depth.
+// uniqueKeys validates the keys of every mapping in a document.
 func uniqueKeys(n *yaml.Node) error {
 	if n.Kind == yaml.MappingNode {
 		lines := make(map[string]int, len(n.Content)/2)

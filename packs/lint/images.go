@@ -12,11 +12,11 @@ import (
 
 // images checks the list of images that the pack declares for mirroring.
 func (l *linter) images() {
-	var document yaml.Node
-	if yaml.Unmarshal(withoutMacros(l.pack.Document(packs.ValuesFile)), &document) != nil {
+	document, err := packs.ParseYAML(withoutMacros(l.pack.Document(packs.ValuesFile)))
+	if err != nil {
 		return // reported
 	}
-	_, content := member(tree(&document), "pack")
+	_, content := member(tree(document), "pack")
 	_, content = member(content, "content")
 	_, list := member(content, "images")
 	if list == nil {

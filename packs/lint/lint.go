@@ -90,6 +90,9 @@ func (l *linter) report(severity finding.Severity, code, name string, line int, 
 	l.found = append(l.found, f)
 }
 
+// full reports whether further findings of a kind are not listed.
+func (l *linter) full(code, name string) bool { return l.count[code+"\x00"+name] >= maxAlike }
+
 // inMetadata adds a finding about a key of pack.json.
 func (l *linter) inMetadata(severity finding.Severity, code, key, remedy, format string, args ...any) {
 	line, _ := l.pack.Position(key)

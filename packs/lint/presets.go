@@ -13,11 +13,11 @@ import (
 // presets checks presets.yaml.
 func (l *linter) presets() {
 	text := l.pack.Document(packs.PresetsFile)
-	var document yaml.Node
-	if yaml.Unmarshal(text, &document) != nil || tree(&document) == nil {
+	document, err := packs.ParseYAML(text)
+	if err != nil || tree(document) == nil {
 		return // a finding of package packs, or empty
 	}
-	key, list := member(tree(&document), "presets")
+	key, list := member(tree(document), "presets")
 	if key == nil || list.Kind != yaml.SequenceNode {
 		if key == nil || list.Tag != "!!null" {
 			l.report(finding.Refused, packs.CodePreset, packs.PresetsFile, 1, "write presets: and a list below it",
@@ -93,13 +93,13 @@ func (l *linter) presetAdd(preset *yaml.Node, report func(finding.Severity, int,
 			"add is %s, and has to be a text", kindOf(add))
 		return
 	}
-	var values yaml.Node
-	if err := yaml.Unmarshal(withoutMacros([]byte(add.Value)), &values); err != nil {
+	values, err := packs.ParseYAML(withoutMacros([]byte(add.Value)))
+	if err != nil {
 		line, what, _ := yamlError(err)
 		report(finding.Refused, add.Line+line, "", "add is not YAML: %s", what)
 		return
 	}
-	root := tree(&values)
+	root := tree(values)
 	if root == nil && strings.TrimSpace(add.Value) != "" {
 		report(finding.Refused, add.Line, "write values as in values.yaml", "add holds no values")
 	}

@@ -25,12 +25,12 @@ var (
 
 // schema checks schema.yaml: parameters with their types.
 func (l *linter) schema() {
-	var document yaml.Node
-	if yaml.Unmarshal(l.pack.Document(packs.SchemaFile), &document) != nil {
+	document, err := packs.ParseYAML(l.pack.Document(packs.SchemaFile))
+	if err != nil {
 		return // a finding of package packs
 	}
 	values, err := chart.ReadValues(withoutMacros(l.pack.Document(packs.ValuesFile)))
-	keys(tree(&document), func(key, value *yaml.Node) {
+	keys(tree(document), func(key, value *yaml.Node) {
 		if err == nil && !hasParameter(values, key.Value) {
 			l.report(finding.Note, packs.CodeSchemaParameter, packs.SchemaFile, key.Line, "correct the path, or add the value",
 				"values.yaml has no value %s", key.Value)

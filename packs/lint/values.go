@@ -1,6 +1,7 @@
 package lint
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"maps"
 	"path"
@@ -77,8 +78,8 @@ func (l *linter) values() {
 		return // a finding of package packs
 	}
 	text := l.pack.Document(packs.ValuesFile)
-	var document yaml.Node
-	if err := yaml.Unmarshal(withoutMacros(text), &document); err != nil {
+	document, err := packs.ParseYAML(withoutMacros(text))
+	if err != nil {
 		severity := finding.Refused
 		if macro().Match(text) {
 			severity = finding.Warning // what replaces a macro may complete it
@@ -87,7 +88,7 @@ func (l *linter) values() {
 		l.report(severity, packs.CodeValues, packs.ValuesFile, line, "", "the file is not YAML: %s", what)
 		return
 	}
-	root := tree(&document)
+	root := tree(document)
 	if root == nil {
 		if len(document.Content) > 0 && document.Content[0].Tag != "!!null" {
 			l.report(finding.Refused, packs.CodeValues, packs.ValuesFile, 0, "", "the file holds no mapping")
@@ -210,47 +211,90 @@ func (l *linter) valuesOf(c packChart, charts *yaml.Node) {
 	if c.ValuesText == nil {
 		return
 	}
-	var document yaml.Node
-	if yaml.Unmarshal(c.ValuesText, &document) == nil && tree(&document) != nil {
-		l.subset(own, tree(&document), c, "charts."+c.Name)
+	if document, err := packs.ParseYAML(c.ValuesText); err == nil && tree(document) != nil {
+		(&comparison{linter: l, chart: c}).subset(own, tree(document), "charts."+c.Name)
 	}
 }
 
-// items reports items that a list contains twice.
-func (l *linter) items(n *yaml.Node, place string) {
-	if n.Kind == yaml.SequenceNode {
-		first := map[string]int{}
-		for _, item := range n.Content {
-			text, err := yaml.Marshal(item)
-			if err != nil {
-				continue
-			}
-			if line, twice := first[string(text)]; twice {
-				l.report(finding.Warning, packs.CodeValuesDuplicate, packs.ValuesFile, item.Line, "remove one",
-					"%s has the same item in line %d", place, line)
-			} else {
-				first[string(text)] = item.Line
-			}
-			l.items(item, place+"[]")
+// items reports items that a list contains twice, and returns a digest of the value. It does not
+// follow aliases: each value is read once.
+func (l *linter) items(n *yaml.Node, place string) [sha256.Size]byte {
+	sum := sha256.New()
+	fmt.Fprintf(sum, "%d %q %q", n.Kind, n.ShortTag(), n.Value)
+	first := map[[sha256.Size]byte]int{}
+	for i, child := range n.Content {
+		inner := place
+		switch {
+		case n.Kind == yaml.SequenceNode:
+			inner += "[]"
+		case n.Kind == yaml.MappingNode && i%2 == 1:
+			inner += "." + n.Content[i-1].Value
+		}
+		content := l.items(child, inner)
+		sum.Write(content[:])
+		if n.Kind != yaml.SequenceNode {
+			continue
+		}
+		if line, twice := first[content]; twice {
+			l.report(finding.Warning, packs.CodeValuesDuplicate, packs.ValuesFile, child.Line, "remove one",
+				"%s has the same item in line %d", place, line)
+		} else {
+			first[content] = child.Line
 		}
 	}
-	keys(n, func(key, value *yaml.Node) { l.items(value, place+"."+key.Value) })
+	return [sha256.Size]byte(sum.Sum(nil))
+}
+
+// comparison compares values with those of a chart.
+type comparison struct {
+	*linter
+
+	chart  packChart
+	seen   map[[2]*yaml.Node]bool // pairs of tables, which aliases can repeat without bound
+	tables map[*yaml.Node]map[string]*yaml.Node
+}
+
+// memberOf returns the value of a key in a table, or nil.
+func (c *comparison) memberOf(table *yaml.Node, name string) *yaml.Node {
+	if c.tables[table] == nil {
+		members := map[string]*yaml.Node{}
+		keys(table, func(key, value *yaml.Node) {
+			if _, twice := members[key.Value]; !twice {
+				members[key.Value] = value
+			}
+		})
+		if c.tables == nil {
+			c.tables = map[*yaml.Node]map[string]*yaml.Node{}
+		}
+		c.tables[table] = members
+	}
+	return c.tables[table][name]
 }
 
 // subset reports keys of values that a chart's own values do not have, and others of another kind.
 // Empty tables and lists of the chart accept anything.
-func (l *linter) subset(values, defaults *yaml.Node, c packChart, place string) {
-	table := mapping(defaults)
+func (c *comparison) subset(values, defaults *yaml.Node, place string) {
+	table, pair := mapping(defaults), [2]*yaml.Node{mapping(values), mapping(defaults)}
+	if c.seen[pair] {
+		return
+	}
+	if c.seen == nil {
+		c.seen = map[[2]*yaml.Node]bool{}
+	}
+	c.seen[pair] = true
 	keys(values, func(key, value *yaml.Node) {
 		inner := place + "." + key.Value
-		_, fallback := member(table, key.Value)
+		fallback := c.memberOf(table, key.Value)
 		if fallback == nil {
 			if strings.HasSuffix(place, ".limits") && (key.Value == "cpu" || key.Value == "memory") {
 				return
 			}
-			l.report(finding.Warning, packs.CodeValuesUnknown, packs.ValuesFile, key.Line,
-				unknownRemedy(c, table, key.Value, place),
-				"the chart %s has no value %s", c.Name, strings.TrimPrefix(inner, "charts."+c.Name+"."))
+			if c.full(packs.CodeValuesUnknown, packs.ValuesFile) {
+				return // a remedy costs a pass over the table
+			}
+			c.report(finding.Warning, packs.CodeValuesUnknown, packs.ValuesFile, key.Line,
+				unknownRemedy(c.chart, table, key.Value, place),
+				"the chart %s has no value %s", c.chart.Name, strings.TrimPrefix(inner, "charts."+c.chart.Name+"."))
 			return
 		}
 		if fallback.Kind == yaml.AliasNode {
@@ -264,10 +308,10 @@ func (l *linter) subset(values, defaults *yaml.Node, c packChart, place string) 
 		switch {
 		case isEmpty:
 		case given.Kind != yaml.ScalarNode && fallback.Kind != given.Kind:
-			l.report(finding.Warning, packs.CodeValuesType, packs.ValuesFile, key.Line, "see the chart's values.yaml",
+			c.report(finding.Warning, packs.CodeValuesType, packs.ValuesFile, key.Line, "see the chart's values.yaml",
 				"%s is %s, and %s in the chart's values", inner, kindOf(given), kindOf(fallback))
 		case given.Kind == yaml.MappingNode:
-			l.subset(given, fallback, c, inner)
+			c.subset(given, fallback, inner)
 		}
 	})
 }

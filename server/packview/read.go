@@ -53,7 +53,7 @@ type packAnswer struct {
 	Images   []packs.Image   `json:"images"`
 	Logo     string          `json:"logo,omitempty"` // digest of the file that needs no credentials
 	Problems packs.Findings  `json:"problems"`       // findings of lint
-	Pack     json.RawMessage `json:"pack"`           // pack.json; null if it is missing or not JSON
+	Pack     json.RawMessage `json:"pack"`           // pack.json; null if it is missing or cannot be parsed
 
 	Truncated []string `json:"truncated,omitempty"` // names of the lists that were cut
 }
@@ -123,7 +123,7 @@ func (v *View) describePack(ctx context.Context, req route.Request) (digest.Dige
 		if logo, ok := rec.Logo(); ok {
 			a.Logo = "sha256:" + logo.SHA256
 		}
-		if json.Valid([]byte(rec.JSON)) {
+		if rec.Metadata != nil && json.Valid([]byte(rec.JSON)) {
 			a.Pack = json.RawMessage(rec.JSON)
 		}
 	}

@@ -2,11 +2,9 @@ package pages
 
 import (
 	"bytes"
-	"encoding/json"
 	"html/template"
 	"net/http"
 	"slices"
-	"strings"
 	"unicode/utf8"
 
 	"packhouse/finding"
@@ -160,8 +158,12 @@ func (p *Pages) fill(r *http.Request, req route.Request, d *packPage) error {
 			d.Text = string(content)
 		}
 	case "metadata":
-		text, short := cut([]byte(indent(rec.JSON)))
-		d.Text, d.Cut = string(text), short
+		text := rec.JSON
+		if d.Errors == 0 {
+			text = packs.IndentJSON(text)
+		}
+		content, short := cut([]byte(text))
+		d.Text, d.Cut = string(content), short
 	case "files":
 		files := rec.Files[:min(len(rec.Files), mostRows)]
 		d.More = len(rec.Files) - len(files)
@@ -196,18 +198,6 @@ func cut(content []byte) ([]byte, bool) {
 		}
 	}
 	return bytes.ToValidUTF8(content, []byte("\uFFFD")), short
-}
-
-// indent formats a pack.json that is on one line, and returns any other unchanged.
-func indent(text string) string {
-	if strings.Count(strings.TrimSpace(text), "\n") > 1 {
-		return text
-	}
-	var b bytes.Buffer
-	if json.Indent(&b, []byte(text), "", "  ") != nil {
-		return text
-	}
-	return b.String()
 }
 
 // addTabs adds tabs for the sections that have content.
