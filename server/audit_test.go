@@ -91,6 +91,30 @@ func TestAudit(t *testing.T) {
 	}
 }
 
+// TestAuditSparesOtherFiles verifies that a file that is no audit log is not appended to, at the
+// start and at a reload.
+func TestAuditSparesOtherFiles(t *testing.T) {
+	f := newFixture(t, func(f *fixture, c *config.Config) { c.Log.Audit.Path = f.path("audit.log") })
+	const content = "root:x:0:0:root:/root:/bin/sh\n"
+	if err := os.WriteFile(f.path("passwd"), []byte(content), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c := *f.server.current.Load().config
+	c.Log.Audit.Path = f.path("passwd")
+	if _, err := New(t.Context(), Options{Config: &c, LogTo: f.log}); err == nil || !strings.Contains(err.Error(), "log.audit.path is not an audit log") {
+		t.Errorf("a start with another file as audit log: %v, want an error", err)
+	}
+	if err := os.Rename(f.path("passwd"), f.path("audit.log")); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.server.audit.Reopen(); err == nil {
+		t.Error("another file in the place of the audit log was opened")
+	}
+	if got, err := os.ReadFile(f.path("audit.log")); err != nil || string(got) != content {
+		t.Errorf("the file has %q, %v", got, err)
+	}
+}
+
 // TestAuditMoves: a file that was moved away is begun anew at a reload; one that cannot be begun refuses the reload, or the start.
 func TestAuditMoves(t *testing.T) {
 	f := newFixture(t, func(f *fixture, c *config.Config) { c.Log.Audit.Path = f.path("audit.log") })

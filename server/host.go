@@ -5,7 +5,6 @@ import (
 	"net/url"
 	"slices"
 
-	"packhouse/server/auth"
 	"packhouse/server/config"
 	"packhouse/server/connection"
 	"packhouse/server/problem"
@@ -13,7 +12,8 @@ import (
 
 // checkHost rejects a request that reaches an unprotected loopback listener under a foreign name.
 // Otherwise, a web page whose name resolves to 127.0.0.1 (DNS rebinding) could read and change
-// everything through its visitor's browser. With authentication every host is accepted, because
+// everything through its visitor's browser. Trusted proxies need http.host too: a proxy on this
+// machine and a browser have the same address. With authentication every host is accepted, because
 // browsers have no stored password for that name.
 func (s *Server) checkHost(st *state, r *http.Request) error {
 	c := st.config
@@ -21,7 +21,7 @@ func (s *Server) checkHost(st *state, r *http.Request) error {
 		return nil
 	}
 	host := connection.HostName(r.Host)
-	if host == "" || s.knownHost(c, host) || st.trusts(auth.ClientOf(r).Addr) && len(st.proxies) > 0 {
+	if host == "" || s.knownHost(c, host) {
 		return nil
 	}
 	return problem.Forbidden("this server needs no password and answers only to names of this machine, not to %q: use localhost, set http.host, or set auth.htpasswd", host)

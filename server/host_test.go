@@ -45,8 +45,11 @@ func TestForeignHost(t *testing.T) {
 		{"IPv6", []setting{with(open)}, "[::1]:5000", 200},
 		{"http.host", []setting{with(func(c *config.Config) { open(c); c.HTTP.Host = "https://Registry.example.com:5000" })}, "registry.example.com", 200},
 		{"not http.host", []setting{with(func(c *config.Config) { open(c); c.HTTP.Host = "https://registry.example.com" })}, "other.example.com", 403},
-		{"trusted proxy", []setting{with(func(c *config.Config) { open(c); c.HTTP.TrustedProxies = []string{"127.0.0.0/8"} })}, "registry.example.com", 200},
-		{"another proxy", []setting{with(func(c *config.Config) { open(c); c.HTTP.TrustedProxies = []string{"10.0.0.0/8"} })}, "registry.example.com", 403},
+		{"trusted proxy, or a browser on its machine", []setting{with(func(c *config.Config) { open(c); c.HTTP.TrustedProxies = []string{"127.0.0.0/8"} })}, "registry.example.com", 403},
+		{"trusted proxy and http.host", []setting{with(func(c *config.Config) {
+			open(c)
+			c.HTTP.TrustedProxies, c.HTTP.Host = []string{"127.0.0.0/8"}, "https://registry.example.com"
+		})}, "registry.example.com", 200},
 		{"with authentication", nil, "attacker.example", 401},
 		{"name of the certificate", []setting{with(open), withTLS}, "localhost:443", 200},
 		{"not a name of the certificate", []setting{with(open), withTLS}, "attacker.example", 403},

@@ -37,13 +37,16 @@ const (
 
 	CodeDebugOpen        = "config-debug-open"        // metrics and pprof beyond loopback
 	CodeProxiesAll       = "config-proxies-all"       // http.trustedproxies covers every address
+	CodeProxiesHost      = "config-proxies-host"      // a proxy on this machine is refused without http.host
 	CodeClientNames      = "config-client-names"      // an entry of clientnames never matches
 	CodeClientCA         = "config-client-ca"         // a certificate in clientcas verifies no client
+	CodeClientCABundle   = "config-client-ca-bundle"  // a file in clientcas has very many CAs
 	CodePlaceholder      = "config-placeholder"       // a value copied from documentation
 	CodeCipherCBC        = "config-cipher-cbc"        // a cipher suite with CBC
 	CodePlainPasswords   = "config-plain-passwords"   // passwords over plain HTTP, explicitly allowed
 	CodeClientAuth       = "config-client-auth"       // clientauth verifies nothing
 	CodeLockoutWeak      = "config-lockout-weak"      // the lockout permits very many guesses
+	CodeLockoutLong      = "config-lockout-long"      // wrong passwords of others keep a user out for hours
 	CodeLimitsHigh       = "config-limits-high"       // a limit so large that it protects nothing
 	CodeHeadersRemoved   = "config-headers-removed"   // a protecting header is not sent
 	CodeOriginPlain      = "config-origin-plain"      // a plain HTTP site may use a registry with TLS

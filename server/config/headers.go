@@ -13,15 +13,16 @@ import (
 // safeHeaders are the default headers of API routes, which the configuration can override by name.
 // They exclude Strict-Transport-Security, which locks browsers out of a host with a private CA.
 var safeHeaders = map[string][]string{
-	"Content-Security-Policy": {"default-src 'none'; frame-ancestors 'none'"},
-	"Referrer-Policy":         {"same-origin"},
-	"X-Content-Type-Options":  {"nosniff"},
-	"X-Frame-Options":         {"DENY"},
+	policyHeader:      {"default-src 'none'; frame-ancestors 'none'"},
+	"Referrer-Policy": {"same-origin"},
+	sniffHeader:       {"nosniff"},
+	frameHeader:       {"DENY"},
 }
 
 const (
 	policyHeader = "Content-Security-Policy"
 	frameHeader  = "X-Frame-Options"
+	sniffHeader  = "X-Content-Type-Options"
 	strictHeader = "Strict-Transport-Security"
 
 	originHeader      = "Access-Control-Allow-Origin"

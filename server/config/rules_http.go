@@ -6,7 +6,9 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
+	"path"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -33,6 +35,10 @@ func (d *decoder) settleHTTP(c *Config, whole Origin) {
 	} else if h.Prefix != "/" && h.Prefix != "/"+bare+"/" {
 		d.fail(CodeValue, d.origins["http.prefix"], "http.prefix", fmt.Sprintf("http.prefix is %s", quote(h.Prefix)),
 			fmt.Sprintf("write /%s/, with a slash at both ends", bare))
+	} else if parts := strings.Split(bare, "/"); slices.Contains(parts, "v1") || slices.Contains(parts, "v2") {
+		d.fail(CodeValue, d.origins["http.prefix"], "http.prefix",
+			fmt.Sprintf("http.prefix is %s, and v1 and v2 are paths of the API itself", quote(h.Prefix)),
+			"write another path, like /registry/")
 	}
 	if h.Host != "" {
 		u, err := url.Parse(h.Host)
@@ -84,6 +90,10 @@ func (d *decoder) settleDebug(h *HTTP) {
 	if !strings.HasPrefix(h.Debug.PrometheusPath, "/") {
 		p := "http.debug.prometheus.path"
 		d.fail(CodeValue, d.origins[p], p, fmt.Sprintf("%s does not start with /: %s", p, quote(h.Debug.PrometheusPath)),
+			"write a path like /metrics")
+	} else if metrics := path.Clean(h.Debug.PrometheusPath); strings.HasPrefix(metrics+"/", "/debug/") {
+		p := "http.debug.prometheus.path"
+		d.fail(CodeConflict, d.origins[p], p, fmt.Sprintf("%s is below /debug/, where profiles are: %s", p, quote(metrics)),
 			"write a path like /metrics")
 	}
 }

@@ -1,14 +1,32 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"net/url"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
 
 	"packhouse/finding"
 )
+
+// settleAudit rejects an audit log inside the store, whose files belong to the store alone.
+func (d *decoder) settleAudit(c *Config) {
+	const p = "log.audit.path"
+	audit, store := c.Log.Audit.Path, c.Storage.Filesystem.RootDirectory
+	if c.Storage.Driver != Filesystem || store == "" || audit == "" || audit == "-" || d.failedAt(p) {
+		return
+	}
+	root, errRoot := filepath.Abs(store)
+	file, errFile := filepath.Abs(audit)
+	inside, err := filepath.Rel(root, file)
+	if errors.Join(errRoot, errFile, err) == nil && filepath.IsLocal(inside) {
+		d.fail(CodeConflict, d.origins[p], p, p+" is inside storage.filesystem.rootdirectory: "+quotePath(audit),
+			"name a file in another directory, such as /var/log/packhouse/audit.jsonl, and move the existing one")
+	}
+}
 
 // settleHealth validates the health checks other than the store's.
 func (d *decoder) settleHealth(c *Config, whole Origin) {

@@ -117,8 +117,9 @@ var logKeys = &key{name: "log", kind: section, about: "The log of the server.", 
 		bind: in(func(c *Config) *bool { return &c.Log.AccessLog.Disabled }),
 	}}},
 	{name: "audit", kind: section, ours: true, about: "The log of who did what, in JSON lines.", keys: []*key{{
-		name: "path", kind: text, ours: true, about: "File of the audit log, or - for standard output. Off when not given.",
-		bind: in(func(c *Config) *string { return &c.Log.Audit.Path }),
+		name: "path", kind: text, ours: true,
+		about: "File of the audit log, outside the store, or - for standard output. Off when not given.",
+		bind:  in(func(c *Config) *string { return &c.Log.Audit.Path }),
 	}}},
 	{
 		name: "hooks", kind: anything, status: noted, word: "no mail is sent about log lines; watch the log or the metrics instead",

@@ -30,6 +30,7 @@ func (v *verifier) unsafe() {
 	v.unsafeBucket()
 	v.unsafeCiphers()
 	v.unsafeSettings()
+	v.unsafeFront()
 }
 
 // unsafeCiphers warns about CBC cipher suites, which are vulnerable to padding oracles.
@@ -135,6 +136,13 @@ func (v *verifier) unsafeClientNames() {
 // clientCA warns about a certificate in http.tls.clientcas that is not a CA: it signs no
 // certificates, so clients are rejected, or one leaf certificate is accepted as its own issuer.
 func (v *verifier) clientCA(key, path string, chain []*x509.Certificate) {
+	if len(chain) > maxClientCAs {
+		v.add(finding.Warning, CodeClientCABundle, key,
+			fmt.Sprintf(": %s has %d CAs, as the bundle of a system: anyone can get a certificate from one of them",
+				quotePath(path), len(chain)),
+			"name a file with only the CAs that issue certificates for your clients")
+		return
+	}
 	for i, c := range chain {
 		if (c.BasicConstraintsValid && c.IsCA || c.Version < 3) && forClients(c) {
 			continue

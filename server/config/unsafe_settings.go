@@ -18,18 +18,59 @@ const (
 	maxUploads       = 10_000
 	maxHeaderBytes   = 1 << 20
 	maxStallTimeout  = time.Hour
+	maxLockoutDelay  = time.Hour
+	maxClientCAs     = 20 // in a file; the bundle of a system has more than 100
 	unlimitedGuesses = 1 << 62
 )
+
+// settingRule is a warning about a setting.
+type settingRule struct {
+	unsafe                  bool
+	code, key, what, remedy string
+}
+
+// warn adds the warnings that apply.
+func (v *verifier) warn(rules []settingRule) {
+	for _, rule := range rules {
+		if rule.unsafe {
+			v.add(finding.Warning, rule.code, rule.key, rule.what, rule.remedy)
+		}
+	}
+}
+
+// unsafeFront warns about a server on loopback that a proxy makes public.
+func (v *verifier) unsafeFront() {
+	c := v.loaded.Config
+	if !Local(c.HTTP.Net, c.HTTP.Addr) {
+		return
+	}
+	open, proxies, public := c.Auth.Method == AuthNone, len(c.HTTP.TrustedProxies) > 0, publicHost(c.HTTP.Host)
+	v.warn([]settingRule{
+		{
+			open && (proxies || public), CodeOpen, "auth",
+			": no password is required, so anyone who reaches the proxy in front of this server can push and delete",
+			"give auth.htpasswd, unless the proxy signs every client in",
+		},
+		{
+			open && proxies && c.HTTP.Net != "unix" && c.HTTP.Host == "", CodeProxiesHost, "http.trustedproxies",
+			": without a password, the server refuses what a proxy passes on, " +
+				"except to names of this machine and of its certificate",
+			"set http.host to the URL that clients use",
+		},
+		{
+			!open && public && strings.HasPrefix(c.HTTP.Host, "http://"), CodePlainPasswords, "http.host",
+			": clients send their passwords unencrypted to " + quote(c.HTTP.Host),
+			"let the proxy speak TLS, and write its https URL",
+		},
+	})
+}
 
 // unsafeSettings warns about single settings that protect nothing, or permit more than intended.
 func (v *verifier) unsafeSettings() {
 	c := v.loaded.Config
 	limits, lockout, htpasswd := c.HTTP.Limits, c.Auth.Htpasswd.Lockout, c.Auth.Method == AuthHtpasswd
 	const larger = ": the limit is so large that it protects nothing"
-	for _, rule := range []struct {
-		unsafe                  bool
-		code, key, what, remedy string
-	}{
+	v.warn([]settingRule{
 		{
 			c.HTTP.TLS.Enabled() && c.HTTP.TLS.ClientAuth != "" && !verifiesClients(c.HTTP.TLS) && len(c.Auth.Htpasswd.ClientNames) == 0,
 			CodeClientAuth, "http.tls.clientauth", fmt.Sprintf(": %s verifies no client certificate, so clients can present any", c.HTTP.TLS.ClientAuth),
@@ -39,11 +80,23 @@ func (v *verifier) unsafeSettings() {
 			htpasswd && guessesPerHour(lockout) > maxGuesses, CodeLockoutWeak, "auth.htpasswd.lockout",
 			": it permits more than 40,000 guesses per hour for a user from one address", "use its defaults: attempts: 10, window: 5m, delay: 1s",
 		},
+		{
+			htpasswd && lockout.MaxDelay > maxLockoutDelay, CodeLockoutLong, "auth.htpasswd.lockout.maxdelay",
+			": wrong passwords of anyone delay the first sign-in of a user for more than an hour", "use at most 1h",
+		},
 		{limits.Connections > maxConnections, CodeLimitsHigh, "http.limits.connections", larger, "use at most 1000000"},
 		{limits.Requests > maxRequests, CodeLimitsHigh, "http.limits.requests", larger, "use at most 100000"},
 		{limits.UploadsPerUser > maxUploads, CodeLimitsHigh, "http.limits.uploadsperuser", larger, "use at most 10000"},
 		{limits.HeaderBytes > maxHeaderBytes, CodeLimitsHigh, "http.limits.headerbytes", larger, "use at most 1MiB"},
 		{limits.StallTimeout > maxStallTimeout, CodeLimitsHigh, "http.limits.stalltimeout", larger, "use at most 1h"},
+		{
+			limits.BodyStallTimeout > maxStallTimeout, CodeLimitsHigh, "http.limits.bodystalltimeout", larger,
+			"use at most 1h",
+		},
+		{
+			limits.BodyRate <= 0, CodeLimitsHigh, "http.limits.bodyrate",
+			": a client can hold a request open for days with a few bytes", "remove the line to use the default, 128",
+		},
 		{
 			emptied(c.HTTP.Headers[policyHeader]), CodeHeadersRemoved, join("http.headers", policyHeader),
 			" is removed, so pages of the registry can load and run content of other sites", "remove the line to send the default",
@@ -53,15 +106,16 @@ func (v *verifier) unsafeSettings() {
 			" is removed, so pages of other sites can show the registry in a frame", "remove the line to send the default",
 		},
 		{
+			emptied(c.HTTP.Headers[sniffHeader]), CodeHeadersRemoved, join("http.headers", sniffHeader),
+			" is removed, so browsers can run content of the registry as another type",
+			"remove the line to send the default",
+		},
+		{
 			htpasswd && onlyWriters(c.Auth.Htpasswd.Rules), CodeRulesNoReader, "auth.htpasswd.rules",
 			": with rules, users read only what a rule or role names, and no rule has the role reader",
 			`add {repositories: "**", users: ["*"], role: reader} if every user may read everything`,
 		},
-	} {
-		if rule.unsafe {
-			v.add(finding.Warning, rule.code, rule.key, rule.what, rule.remedy)
-		}
-	}
+	})
 	v.unsafeOrigins()
 	if htpasswd {
 		v.unsafeRules()
@@ -79,6 +133,12 @@ func guessesPerHour(l Lockout) int64 {
 		return unlimitedGuesses
 	}
 	return max(int64(time.Hour/l.MaxDelay), int64(l.Attempts)*int64(time.Hour/time.Second)/int64(l.Window/time.Second))
+}
+
+// publicHost reports whether http.host, a URL or empty, names another host than this machine.
+func publicHost(host string) bool {
+	u, err := url.Parse(host)
+	return err == nil && u.Host != "" && !loopbackName(u.Hostname())
 }
 
 // emptied reports whether the configuration removed a default header, or set it to nothing.

@@ -15,6 +15,7 @@ func TestUnsafeSettings(t *testing.T) {
 		base    = "version: 0.1\nstorage: inmemory\n"
 		secured = "auth: {htpasswd: {realm: r, path: $/htpasswd-basic}}\n"
 		tls     = "tls: {certificate: $/tls.crt, key: $/tls.key"
+		host    = "host: 'https://registry.example.com'"
 		hook    = "notifications: {endpoints: [{name: n, url: '%', headers: {Authorization: [Bearer x]}}]}\n"
 		probe   = "health: {http: [{uri: 'http://10.0.0.1/ready', headers: {X-Api-Key: [x]}}]}\n"
 		local   = "http: {addr: 'localhost:5000'}\n"
@@ -29,6 +30,8 @@ func TestUnsafeSettings(t *testing.T) {
 	rule := func(repositories, users, role string) string {
 		return base + local + "auth: {htpasswd: {realm: r, path: $/htpasswd-basic, rules: [{repositories: '" + repositories + "', users: ['" + users + "'], role: " + role + "}]}}\n"
 	}
+	at := func(given string) string { return base + "http: {addr: 'localhost:5000', " + given + "}\n" }
+	const bundle = base + "http: {addr: ':5000', " + tls + ", clientcas: [$/bundle.crt]}}\n"
 	limits := func(given string) string {
 		return base + "http: {addr: 'localhost:5000', limits: {" + given + "}}\n"
 	}
@@ -40,19 +43,34 @@ func TestUnsafeSettings(t *testing.T) {
 		name, document string
 		want           []string // codes
 	}{
-		{"metrics on every address", base + "http: {addr: 'localhost:5000', debug: {addr: '0.0.0.0:5001'}}\n", []string{CodeDebugOpen}},
-		{"metrics on an address", base + "http: {addr: 'localhost:5000', debug: {addr: '192.0.2.7:5001'}}\n", []string{CodeDebugOpen}},
-		{"metrics on localhost", base + "http: {addr: 'localhost:5000', debug: {addr: ':5001'}}\n", nil},
-		{"proxies: all IPv4", base + "http: {addr: 'localhost:5000', trustedproxies: [0.0.0.0/0]}\n", []string{CodeProxiesAll}},
-		{"proxies: all IPv6", base + "http: {addr: 'localhost:5000', trustedproxies: ['::/0']}\n", []string{CodeProxiesAll}},
-		{"proxies: two halves", base + "http: {addr: 'localhost:5000', trustedproxies: [0.0.0.0/1, 128.0.0.0/1]}\n", []string{CodeProxiesAll}},
-		{"proxies: half and two quarters", base + "http: {addr: 'localhost:5000', trustedproxies: [128.0.0.0/1, 64.0.0.0/2, 0.0.0.0/2]}\n", []string{CodeProxiesAll}},
-		{"proxies: all IPv4 mapped to IPv6", base + "http: {addr: 'localhost:5000', trustedproxies: ['::ffff:0:0/96']}\n", []string{CodeProxiesAll}},
-		{"proxies: IPv4 halves mapped to IPv6", base + "http: {addr: 'localhost:5000', trustedproxies: ['::ffff:0:0/97', '::ffff:128.0.0.0/97']}\n", []string{CodeProxiesAll}},
-		{"proxies: all public IPv6", base + "http: {addr: 'localhost:5000', trustedproxies: ['2000::/3']}\n", []string{CodeProxiesAll}},
-		{"proxies: a network mapped to IPv6", base + "http: {addr: 'localhost:5000', trustedproxies: ['::ffff:10.0.0.0/104']}\n", nil},
-		{"proxies: one half", base + "http: {addr: 'localhost:5000', trustedproxies: [0.0.0.0/1]}\n", nil},
-		{"proxies: private", base + "http: {addr: 'localhost:5000', trustedproxies: [10.0.0.0/8, 127.0.0.1]}\n", nil},
+		{"metrics on every address", at("debug: {addr: '0.0.0.0:5001'}"), []string{CodeDebugOpen}},
+		{"metrics on an address", at("debug: {addr: '192.0.2.7:5001'}"), []string{CodeDebugOpen}},
+		{"metrics on localhost", at("debug: {addr: ':5001'}"), nil},
+		{"proxies: all IPv4", at("trustedproxies: [0.0.0.0/0]") + secured, []string{CodeProxiesAll}},
+		{"proxies: all IPv6", at("trustedproxies: ['::/0']") + secured, []string{CodeProxiesAll}},
+		{"proxies: two halves", at("trustedproxies: [0.0.0.0/1, 128.0.0.0/1]") + secured, []string{CodeProxiesAll}},
+		{"proxies: half and two quarters", at("trustedproxies: [128.0.0.0/1, 64.0.0.0/2, 0.0.0.0/2]") + secured, []string{CodeProxiesAll}},
+		{"proxies: all IPv4 mapped to IPv6", at("trustedproxies: ['::ffff:0:0/96']") + secured, []string{CodeProxiesAll}},
+		{"proxies: IPv4 halves mapped to IPv6", at("trustedproxies: ['::ffff:0:0/97', '::ffff:128.0.0.0/97']") + secured, []string{CodeProxiesAll}},
+		{"proxies: all public IPv6", at("trustedproxies: ['2000::/3']") + secured, []string{CodeProxiesAll}},
+		{"proxies: a network mapped to IPv6", at("trustedproxies: ['::ffff:10.0.0.0/104']") + secured, nil},
+		{"proxies: one half", at("trustedproxies: [0.0.0.0/1]") + secured, nil},
+		{"proxies: private", at("trustedproxies: [10.0.0.0/8, 127.0.0.1]") + secured, nil},
+		{"a proxy on this machine without http.host", at("trustedproxies: [127.0.0.1]"), []string{CodeOpen, CodeProxiesHost}},
+		{"a proxy on this machine", at(host + ", trustedproxies: [127.0.0.1]"), []string{CodeOpen}},
+		{"a public name without a password", at(host), []string{CodeOpen}},
+		{"a public name of a socket without a password", base + "http: {net: unix, addr: $/s, " + host + "}\n", []string{CodeOpen}},
+		{"a local name without a password", at("host: 'http://localhost:5000'"), nil},
+		{"a proxy with passwords", at("trustedproxies: [127.0.0.1]") + secured, nil},
+		{"a public name over http", at("host: 'http://registry.example.com'") + secured, []string{CodePlainPasswords}},
+		{"a public name over https", at(host) + secured, nil},
+		{"very many client CAs", bundle + secured, []string{CodeClientCABundle}},
+		{"very many client CAs and no password", bundle, []string{CodeClientCABundle}},
+		{"no type policy", headers("X-Content-Type-Options: []"), []string{CodeHeadersRemoved}},
+		{"lockout: a day", lockout("attempts: 1, delay: 24h, maxdelay: 24h"), []string{CodeLockoutLong}},
+		{"lockout: an hour", lockout("attempts: 1, delay: 1s, maxdelay: 1h"), nil},
+		{"limits: stalled bodies", limits("bodystalltimeout: 100h"), []string{CodeLimitsHigh}},
+		{"limits: no rate", limits("bodyrate: 0"), []string{CodeLimitsHigh}},
 		{"client names not verified", names(tls+", clientcas: [$/ca.crt], clientauth: request-client-cert}", "ci", "admin"), []string{CodeClientNames}},
 		{"client names of nobody", names(tls+", clientcas: [$/ca.crt]}", "ci", "adnim"), []string{CodeClientNames}},
 		{"client names with a space", names(tls+", clientcas: [$/ca.crt]}", "'ci '", "admin"), []string{CodeClientNames}},
@@ -84,7 +102,7 @@ func TestUnsafeSettings(t *testing.T) {
 		{"a plain origin", headers("Access-Control-Allow-Origin: ['http://ui.example.com']"), []string{CodeOriginPlain}},
 		{"a plain origin on this machine", headers("Access-Control-Allow-Origin: ['http://localhost:3000']"), nil},
 		{"an origin", headers("Access-Control-Allow-Origin: ['https://ui.example.com']"), nil},
-		{"a plain origin without TLS", base + "http: {addr: 'localhost:5000', headers: {Access-Control-Allow-Origin: ['http://ui.example.com']}}\n", nil},
+		{"a plain origin without TLS", at("headers: {Access-Control-Allow-Origin: ['http://ui.example.com']}"), nil},
 		{"no content security policy", headers("Content-Security-Policy: []"), []string{CodeHeadersRemoved}},
 		{"an empty frame policy", headers("X-Frame-Options: ['']"), []string{CodeHeadersRemoved}},
 		{"another frame policy", headers("X-Frame-Options: [SAMEORIGIN]"), nil},

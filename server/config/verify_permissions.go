@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"packhouse/finding"
 	"packhouse/trust"
@@ -26,21 +27,26 @@ func (v *verifier) permissions() {
 		}
 		own = shared
 	}
-	reported := map[string]bool{}
+	type unsafe struct {
+		keys  []string
+		fault *trust.Error
+	}
+	var found []*unsafe // one for each path
 	check := func(policy trust.Policy, key, path string) {
 		if path == "" || path == "-" || !filepath.IsAbs(path) && key != "" {
 			return
 		}
 		fault := trust.Unsafe(policy.Check(path))
-		if fault == nil || reported[fault.Path] {
+		if fault == nil {
 			return
 		}
-		reported[fault.Path] = true
-		severity := finding.Warning
-		if fault.Planted {
-			severity = finding.Refused
+		for _, other := range found {
+			if other.fault.Path == fault.Path {
+				other.keys = append(other.keys, key)
+				return
+			}
 		}
-		v.fault(severity, key, fault)
+		found = append(found, &unsafe{[]string{key}, fault})
 	}
 	check(own, "", v.loaded.Path)
 	if c.Auth.Method == AuthHtpasswd {
@@ -58,18 +64,29 @@ func (v *verifier) permissions() {
 		check(shared, "storage.filesystem.rootdirectory", c.Storage.Filesystem.RootDirectory)
 	}
 	check(shared, "log.audit.path", c.Log.Audit.Path)
+	for _, f := range found {
+		severity := finding.Warning
+		if f.fault.Planted {
+			severity = finding.Refused
+		}
+		v.fault(severity, f.fault, f.keys...)
+	}
 }
 
-// fault reports a path that other users can modify, once.
-func (v *verifier) fault(severity finding.Severity, key string, fault *trust.Error) {
+// fault reports a path that other users can modify, once, with the keys that lead to it. The key ""
+// stands for the configuration itself.
+func (v *verifier) fault(severity finding.Severity, fault *trust.Error, keys ...string) {
+	key := keys[0]
 	if key != "" {
 		fault = fault.ForServer(v.probes.Users...)
 	}
 	what := fmt.Sprintf("%s can be changed by users who must not: %s (owner %s, mode %04o)",
 		quotePath(fault.Path), fault.Reason, fault.Owner, fault.Permissions())
+	names := slices.Compact(keys)
+	names[0] = cmp.Or(key, "the configuration")
 	p := finding.Finding{
 		Code: CodeUnsafe, Severity: severity, Subject: finding.Subject{File: v.loaded.name(), Key: key},
-		What: cmp.Or(key, "the configuration") + ": " + what, Remedy: fault.Fix,
+		What: strings.Join(names, ", ") + ": " + what, Remedy: fault.Fix,
 	}
 	if !slices.ContainsFunc(v.problems, func(o finding.Finding) bool { return o.Code == p.Code && o.Key == p.Key && o.What == p.What }) {
 		v.problems = append(v.problems, p)

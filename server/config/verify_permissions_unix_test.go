@@ -87,6 +87,35 @@ func TestVerifyPlaces(t *testing.T) {
 	}
 }
 
+// TestEveryKeyOfAnUnsafeDirectory verifies that one finding names all keys whose files are in a
+// directory of another user.
+func TestEveryKeyOfAnUnsafeDirectory(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root can make files of several users")
+	}
+	dir := t.TempDir()
+	if err := own(dir, nil); err != nil {
+		t.Fatal(err)
+	}
+	l := &Loaded{Path: filepath.Join(t.TempDir(), "none.yml")}
+	l.Config.Auth.Method = AuthHtpasswd
+	l.Config.Auth.Htpasswd.Path = filepath.Join(dir, "users")
+	l.Config.HTTP.TLS = TLS{
+		Certificate: filepath.Join(dir, "tls.crt"), Key: filepath.Join(dir, "tls.key"),
+		ClientCAs: []string{filepath.Join(dir, "a.crt"), filepath.Join(dir, "b.crt")},
+	}
+	const want = "auth.htpasswd.path, http.tls.certificate, http.tls.key, http.tls.clientcas: "
+	var got []string
+	for _, p := range l.Verify(t.Context(), Probes{Running: true}) {
+		if p.Code == CodeUnsafe {
+			got = append(got, p.What)
+		}
+	}
+	if len(got) != 1 || !strings.HasPrefix(got[0], want) {
+		t.Errorf("got %q, want one that begins with %q", got, want)
+	}
+}
+
 // own gives a path to the other user unless err is an error.
 func own(path string, err error) error {
 	if err != nil {

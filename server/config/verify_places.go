@@ -163,7 +163,7 @@ func (v *verifier) audit() {
 	}
 	const key = "log.audit.path"
 	if fault := trust.Unsafe(trust.CheckLog(path, v.probes.Users...)); fault != nil {
-		v.fault(finding.Refused, key, fault)
+		v.fault(finding.Refused, fault, key)
 		return
 	}
 	info, err := os.Stat(path)
@@ -181,6 +181,9 @@ func (v *verifier) audit() {
 			return
 		}
 		_ = f.Close()
+		if err := CheckAudit(path); err != nil {
+			v.add(finding.Refused, CodeFile, key, " "+err.Error(), "name a new file, or an audit log of packhouse")
+		}
 	default:
 		if _, err := os.Stat(filepath.Dir(path)); err != nil {
 			v.add(finding.Refused, CodeFile, key,
@@ -193,6 +196,21 @@ func (v *verifier) audit() {
 				"give the directory to the user who runs the server")
 		}
 	}
+}
+
+// CheckAudit returns an error if an existing file has content, and it does not begin like an audit
+// log: the server must not append to other files. A file that cannot be read is accepted.
+func CheckAudit(path string) error {
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return nil //nolint:nilerr // opening it for writing reports what matters
+	}
+	defer f.Close() //nolint:errcheck // read only
+	first := make([]byte, 1)
+	if n, err := f.Read(first); err != nil || n == 0 || first[0] == '{' {
+		return nil //nolint:nilerr // as above
+	}
+	return fmt.Errorf("is not an audit log: %s has content that does not begin with {", quotePath(path))
 }
 
 // ports verifies that the addresses can be bound.

@@ -63,6 +63,11 @@ func newPlace(t testing.TB) place {
 	}
 	p.write("server-ca.crt", string(ca.CertPEM()), 0o644)
 	p.write("ca.crt", string(clientCA(t)), 0o644)
+	var bundle []byte
+	for range maxClientCAs + 1 {
+		bundle = append(bundle, clientCA(t)...)
+	}
+	p.write("bundle.crt", string(bundle), 0o644)
 	p.write("htpasswd-basic", "admin:"+knownHash+"\nspectro:"+knownHash+"\n", 0o600)
 	for _, dir := range []string{"data", "log"} {
 		if err := os.Mkdir(filepath.Join(p.dir, dir), 0o700); err != nil {
@@ -240,6 +245,15 @@ func TestVerify(t *testing.T) {
 			"an audit log that is a directory", with("$/log/audit.jsonl", "$/log"), nil,
 			[]string{`error config-file: myconfig.yml:2: log.audit.path is a directory: "$/log"; name the file inside it`},
 		},
+		{
+			"an audit log that is another file", with("$/log/audit.jsonl", "$/htpasswd-basic"), nil,
+			[]string{`error config-file: myconfig.yml:2: log.audit.path is not an audit log: "$/htpasswd-basic" has content`},
+		},
+		{
+			"an audit log with content", installed,
+			func(p place) { p.write("log/audit.jsonl", `{"time":"2026-01-01T00:00:00Z"}`+"\n", 0o600) }, nil,
+		},
+		{"an empty audit log", installed, func(p place) { p.write("log/audit.jsonl", "", 0o600) }, nil},
 		{
 			"a socket that is a file", "version: 0.1\nstorage: inmemory\nhttp: {net: unix, addr: $/ca.crt}\n", nil,
 			[]string{`error config-port: myconfig.yml:3: http.addr is not a socket: "$/ca.crt"; name a path where nothing else is`},

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"packhouse/server/auth"
+	"packhouse/server/config"
 	"packhouse/server/connection"
 	"packhouse/server/route"
 	"packhouse/trust"
@@ -65,6 +66,9 @@ func (a *Audit) Reopen() error {
 	case "-":
 		a.to = os.Stdout
 		return nil
+	}
+	if err := config.CheckAudit(a.path); err != nil {
+		return fmt.Errorf("open audit log: log.audit.path %w", err)
 	}
 	file, err := trust.OpenLog(a.path, 0o600)
 	if err != nil {
