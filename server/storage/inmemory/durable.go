@@ -213,6 +213,9 @@ func (d *Disk) survivor(n *node, chance *rand.Rand, entries func(*node) map[stri
 	s.entries = map[string]*node{}
 	kept := entries(n)
 	for _, name := range slices.Sorted(maps.Keys(kept)) {
+		if _, twice := seen[kept[name]]; twice && kept[name].dir {
+			continue // half of a rename: a file system check leaves a directory one name
+		}
 		s.entries[name] = d.survivor(kept[name], chance, entries, seen)
 	}
 	s.synced = maps.Clone(s.entries)
