@@ -100,16 +100,17 @@ var mayImport = map[string][]string{
 	"server/packview/packviewtest": {"server/..."},
 
 	// The ground floor, on which both wings stand.
-	"finding":              {},
-	"server/config":        {"certgen", "finding", "server/auth/htpasswd", "spelling", "trust"}, // it verifies what a configuration points at
-	"server/auth/htpasswd": {"finding"},
-	"certgen":              {"finding"},
-	"packs":                {"finding", "printable", "trust"},
-	"packs/lint":           {"finding", "packs/...", "printable", "spelling"},
-	"pattern":              {},
-	"printable":            {},
-	"spelling":             {},
-	"templates":            {"printable"}, // it quotes for the shell
+	"finding":                {},
+	"server/config":          {"certgen", "finding", "server/auth/htpasswd", "server/config/yamledit", "spelling", "trust"}, // it verifies what a configuration points at
+	"server/config/yamledit": {},
+	"server/auth/htpasswd":   {"finding"},
+	"certgen":                {"finding"},
+	"packs":                  {"finding", "printable", "trust"},
+	"packs/lint":             {"finding", "packs/...", "printable", "spelling"},
+	"pattern":                {},
+	"printable":              {},
+	"spelling":               {},
+	"templates":              {"printable"}, // it quotes for the shell
 	// Who can write a path: the directories of an installation, and those of a store.
 	"trust": {"printable"}, // remedies are commands: it quotes for the shell
 }

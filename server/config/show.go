@@ -11,6 +11,8 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"packhouse/server/config/yamledit"
 )
 
 // row is one effective value.
@@ -230,22 +232,14 @@ func (l *Loaded) Show(w io.Writer) error {
 }
 
 func render(r row) (string, error) {
-	value, err := toNode(r.value)
-	if err != nil {
-		return "", err
+	text := fmt.Sprint(r.value)
+	if r.path[0] != "version" { // which looks like a number, and is one in a file
+		var err error
+		if text, err = yamledit.Render(yamlValue(r.value)); err != nil {
+			return "", err
+		}
 	}
-	if r.path[0] == "version" {
-		value.Tag, value.Style = "!!float", 0
-	}
-	text, err := write(value, false)
-	if err != nil {
-		return "", err
-	}
-	name, err := toNode(r.path[len(r.path)-1])
-	if err != nil {
-		return "", err
-	}
-	label, err := write(name, false)
+	label, err := yamledit.Render(r.path[len(r.path)-1])
 	return strings.Repeat("  ", len(r.path)-1) + label + ": " + text, err
 }
 

@@ -1,4 +1,4 @@
-package config
+package yamledit
 
 import (
 	"bytes"
@@ -44,10 +44,9 @@ func newSplicer(data []byte, key string) (*splicer, error) {
 	if bytes.Contains(data, []byte("\r\n")) {
 		s.eol = "\r\n"
 	}
-	r := &reader{origin: Origin{Kind: FromFile}}
-	s.root = r.parse(data)
-	if s.root == nil {
-		return nil, s.refuse(0, "not valid YAML")
+	var err error
+	if s.root, err = parse(data); err != nil {
+		return nil, s.refuse(0, err.Error())
 	}
 	if s.root.Kind == yaml.MappingNode {
 		s.indent = s.step(s.root)
@@ -55,17 +54,16 @@ func newSplicer(data []byte, key string) (*splicer, error) {
 	return s, nil
 }
 
-func (s *splicer) bytes() []byte { return s.out }
-
 func (s *splicer) refuse(line int, what string) error {
-	return &EditError{Key: s.key, Line: line, What: what}
+	return &Error{Key: s.key, Line: line, What: what}
 }
 
 // step returns the indentation of the file.
 func (s *splicer) step(n *yaml.Node) int {
 	for i := 1; i < len(n.Content); i += 2 {
 		name, v := n.Content[i-1], n.Content[i]
-		if v.Kind == yaml.MappingNode && v.Style&yaml.FlowStyle == 0 && len(v.Content) > 0 && v.Content[0].Column > name.Column {
+		block := v.Kind == yaml.MappingNode && v.Style&yaml.FlowStyle == 0 && len(v.Content) > 0
+		if block && v.Content[0].Column > name.Column {
 			return v.Content[0].Column - name.Column
 		}
 	}
@@ -298,16 +296,15 @@ func (s *splicer) append(path []string, fresh *yaml.Node) error {
 	return nil
 }
 
-// remove removes a path and the sections that become empty.
-func (s *splicer) remove(path []string) error {
+// remove removes a path and the sections that become empty and do not stay.
+func (s *splicer) remove(path []string, o Options) error {
 	type stage struct {
 		m, k, v *yaml.Node
 		at      int
 		inFlow  bool
 	}
 	var stages []stage
-	m, inFlow, table := s.root, false, root
-	var options []bool
+	m, inFlow := s.root, false
 	for _, name := range path {
 		if err := s.mapping(m); err != nil {
 			return err
@@ -318,14 +315,10 @@ func (s *splicer) remove(path []string) error {
 			return s.refuse(m.Line, "the key comes from elsewhere (<<); edit it by hand")
 		}
 		stages = append(stages, stage{m, k, v, at, inFlow})
-		if table != nil {
-			table = table.child(name)
-		}
-		options = append(options, table != nil && table.option)
 		m = v
 	}
 	i := len(stages) - 1
-	for i > 0 && len(stages[i].m.Content) == 2 && !options[i-1] {
+	for i > 0 && len(stages[i].m.Content) == 2 && !o.stays(path[:i]) {
 		i--
 	}
 	st := stages[i]

@@ -1,4 +1,4 @@
-package config
+package yamledit
 
 import (
 	"bytes"
@@ -59,7 +59,8 @@ func (s *splicer) items(v, fresh *yaml.Node, inFlow bool) bool {
 func plainItems(n *yaml.Node) (items []string, ok bool) {
 	for _, item := range n.Content {
 		special := item.Style&(yaml.TaggedStyle|yaml.LiteralStyle|yaml.FoldedStyle) != 0
-		if item.Kind != yaml.ScalarNode || item.ShortTag() != "!!str" || item.Anchor != "" || special || slices.Contains(items, item.Value) {
+		text := item.Kind == yaml.ScalarNode && item.ShortTag() == "!!str" && item.Anchor == ""
+		if !text || special || slices.Contains(items, item.Value) {
 			return nil, false
 		}
 		items = append(items, item.Value)
@@ -142,7 +143,8 @@ func (s *splicer) appendItems(v *yaml.Node, at int, added []string) []patch {
 	line, to := s.lines[item.Line-1], s.end(item, 0)
 	end := s.lineEnd(to)
 	rest := bytes.TrimLeft(s.data[to:end], " ")
-	alone := s.blank(line, s.start(item)) && !bytes.Contains(rest, []byte("]")) && (at+1 == len(v.Content) || s.start(v.Content[at+1]) >= end)
+	last := at+1 == len(v.Content) || s.start(v.Content[at+1]) >= end // of its line
+	alone := s.blank(line, s.start(item)) && !bytes.Contains(rest, []byte("]")) && last
 	names := strings.Join(added, ", ")
 	if !alone {
 		return []patch{{to, to, ", " + names}}
