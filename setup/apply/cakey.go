@@ -25,7 +25,7 @@ func MoveCAKey(dir, target string, l *Lock) (string, error) {
 
 func moveCAKey(dir, target string) error {
 	p, source := installation.Places{Users: installation.ServerUsers(dir)},
-		filepath.Join(dir, filepath.FromSlash(installation.CAKeyFile))
+		filepath.Join(dir, installation.CAKeyFile)
 	key, err := p.Read(source)
 	if err != nil {
 		return fmt.Errorf("move the CA's key: %w", err)

@@ -50,7 +50,7 @@ func LoadWith(dir, unit string) (*Installed, error) {
 }
 
 // Path returns the path of a file of the installation.
-func (in *Installed) Path(name string) string { return filepath.Join(in.Dir, filepath.FromSlash(name)) }
+func (in *Installed) Path(name string) string { return filepath.Join(in.Dir, name) }
 
 func (in *Installed) loadConfig() error {
 	path := in.Path(ConfigFile)

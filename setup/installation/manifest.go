@@ -68,7 +68,7 @@ func (r ManifestFileRow) At(dir string) string {
 	if filepath.IsAbs(r.Path) {
 		return r.Path
 	}
-	return filepath.Join(dir, filepath.FromSlash(r.Path))
+	return filepath.Join(dir, r.Path)
 }
 
 // drift describes how a file differs from what setup wrote. It returns "" if the file is unchanged

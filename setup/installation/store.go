@@ -64,7 +64,7 @@ func unusableRecord(root string, err error) *trust.Error {
 	if fault != nil || errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
 		return fault
 	}
-	record := filepath.Join(root, filepath.FromSlash(OwnerFile))
+	record := filepath.Join(root, OwnerFile)
 	info, err := os.Lstat(record)
 	if err != nil {
 		return nil

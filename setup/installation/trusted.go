@@ -94,7 +94,7 @@ func Untrusted(dir string) (faults []*trust.Error) {
 	}
 	add(policy.Check(dir))
 	for _, name := range append(slices.Clone(controlFiles), programDirs(dir)...) {
-		path := filepath.Join(dir, filepath.FromSlash(name))
+		path := filepath.Join(dir, name)
 		info, err := os.Lstat(path)
 		if err != nil {
 			continue

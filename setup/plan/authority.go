@@ -11,7 +11,7 @@ import (
 // CAKeyAdvice returns the command that moves the CA's key out of the installation, or nil if it is
 // not there.
 func CAKeyAdvice(dir string) *Command {
-	source := filepath.Join(dir, filepath.FromSlash(installation.CAKeyFile))
+	source := filepath.Join(dir, installation.CAKeyFile)
 	if _, err := os.Lstat(source); err != nil {
 		return nil
 	}

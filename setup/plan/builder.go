@@ -168,7 +168,7 @@ func (b *builder) read(path string) ([]byte, error) {
 	return c.Data, err
 }
 
-func (b *builder) path(name string) string { return filepath.Join(b.dir, filepath.FromSlash(name)) }
+func (b *builder) path(name string) string { return filepath.Join(b.dir, name) }
 
 // directory plans a missing directory. An existing one keeps its owner, group and mode, except that
 // a directory with keys must not be accessible to users outside of its group or writable by the

@@ -36,8 +36,8 @@ func configFile(in *installation.Installed, a *question.Answers) (data []byte, r
 	if in.Config == nil {
 		c := templates.Config{
 			LogLevel: a.LogLevel, Addr: a.Addr, Insecure: a.Insecure && a.TLS == setup.Off, Realm: a.Realm,
-			HtpasswdPath: filepath.Join(a.Dir,
-				filepath.FromSlash(installation.HtpasswdFile)), Admins: admins, Writers: writers, RenewedBySetup: question.Made(a),
+			HtpasswdPath: filepath.Join(a.Dir, installation.HtpasswdFile), Admins: admins, Writers: writers,
+			RenewedBySetup: question.Made(a),
 		}
 		if a.Storage == config.Filesystem {
 			c.StoragePath = a.StoragePath
@@ -168,7 +168,7 @@ func configEdits(in *installation.Installed, a *question.Answers, admins, writer
 	if c.Auth.Method != config.AuthHtpasswd {
 		e.remove(c.Auth.Method == config.AuthNone, "auth")
 		e.set(true, "auth.htpasswd.realm", a.Realm)
-		e.set(true, "auth.htpasswd.path", filepath.Join(a.Dir, filepath.FromSlash(installation.HtpasswdFile)))
+		e.set(true, "auth.htpasswd.path", filepath.Join(a.Dir, installation.HtpasswdFile))
 		restart = append(restart, "auth")
 	}
 	e.set(c.Auth.Method == config.AuthHtpasswd && a.Realm != c.Auth.Htpasswd.Realm, "auth.htpasswd.realm", a.Realm)

@@ -74,7 +74,7 @@ func (p *Plan) Pending() bool {
 // directory, or nil.
 func (p *Plan) Change(path string) *Change {
 	if !filepath.IsAbs(path) {
-		path = filepath.Join(p.Dir, filepath.FromSlash(path))
+		path = filepath.Join(p.Dir, path)
 	}
 	for i := range p.Changes {
 		if p.Changes[i].Path == path {

@@ -110,7 +110,7 @@ func (b *builder) service() error {
 	if b.answers.Storage == config.Filesystem && filepath.IsAbs(b.answers.StoragePath) {
 		s.StoragePath = b.answers.StoragePath
 		s.Writable = append(s.Writable, b.answers.StoragePath)
-		record := filepath.Join(b.answers.StoragePath, filepath.FromSlash(installation.OwnerFile))
+		record := filepath.Join(b.answers.StoragePath, installation.OwnerFile)
 		owned[b.answers.StoragePath], owned[record], owned[filepath.Dir(record)] = true, true, true
 	}
 	if cache := b.path(question.ACMECache); b.answers.TLS == setup.LetsEncrypt && question.ACMECacheFile(b.installed, &b.answers) == cache {
@@ -148,7 +148,7 @@ func (b *builder) takeBack(unit string) {
 		b.remove(unit, false, "systemd does not run the server any more")
 	}
 	theirs := []string{b.path("auth"), b.path("certs"), b.path(installation.HtpasswdFile), b.path(installation.KeyFile), b.path(installation.OwnKeyFile), b.answers.StoragePath}
-	if record := filepath.Join(b.answers.StoragePath, filepath.FromSlash(installation.OwnerFile)); b.answers.StoreRoot() != "" {
+	if record := filepath.Join(b.answers.StoragePath, installation.OwnerFile); b.answers.StoreRoot() != "" {
 		theirs = append(theirs, record, filepath.Dir(record))
 	}
 	for i := range b.plan.Changes {

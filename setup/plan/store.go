@@ -35,7 +35,7 @@ func (b *builder) storeOwner() {
 		b.fail(fmt.Errorf("encode owner of the store: %w", err))
 		return
 	}
-	record := filepath.Join(root, filepath.FromSlash(installation.OwnerFile))
+	record := filepath.Join(root, installation.OwnerFile)
 	b.directory(filepath.Dir(record), 0o750)
 	b.ownedAs(root)
 	meaning := "records that this installation owns the store"
@@ -83,7 +83,7 @@ func (b *builder) ownedAs(dir string) {
 // OwnsStore reports whether path is the owner record in the installation's store.
 func OwnsStore(in *installation.Installed, path string) bool {
 	return in.Config != nil &&
-		path == filepath.Join(in.Config.Storage.Filesystem.RootDirectory, filepath.FromSlash(installation.OwnerFile))
+		path == filepath.Join(in.Config.Storage.Filesystem.RootDirectory, installation.OwnerFile)
 }
 
 // readOnly reports whether the installation's store is in read-only mode.

@@ -142,12 +142,11 @@ func (a *Answers) TLSFiles() (certificate, key string) {
 	switch a.TLS {
 	case setup.Files:
 		if a.KeyPasswordFile != "" && a.keyEncrypted() {
-			return a.CertFile, filepath.Join(a.Dir, filepath.FromSlash(installation.OwnKeyFile))
+			return a.CertFile, filepath.Join(a.Dir, installation.OwnKeyFile)
 		}
 		return a.CertFile, a.KeyFile
 	case setup.PrivateCA, setup.SelfSigned:
-		return filepath.Join(a.Dir, filepath.FromSlash(installation.CertFile)),
-			filepath.Join(a.Dir, filepath.FromSlash(installation.KeyFile))
+		return filepath.Join(a.Dir, installation.CertFile), filepath.Join(a.Dir, installation.KeyFile)
 	case setup.Off, setup.LetsEncrypt:
 	}
 	return "", ""

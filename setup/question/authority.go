@@ -28,7 +28,7 @@ func judgeCAKey(a *Answers) []finding.Finding {
 		return []finding.Finding{f.About("", "--ca-key")}
 	}
 	const leaveOut = "leave out --ca-key"
-	cert := filepath.Join(a.Dir, filepath.FromSlash(installation.CACertFile))
+	cert := filepath.Join(a.Dir, installation.CACertFile)
 	switch {
 	case a.TLS != setup.PrivateCA:
 		return found(setup.Refuse(setup.CodeConflict, "", "").

@@ -179,7 +179,7 @@ func (a *Answers) readBy() []string {
 	case setup.Files:
 		paths = append(paths, a.CertFile)
 		if _, key := a.TLSFiles(); key == a.KeyFile &&
-			key != filepath.Join(a.Dir, filepath.FromSlash(installation.OwnKeyFile)) {
+			key != filepath.Join(a.Dir, installation.OwnKeyFile) {
 			paths = append(paths, key)
 		}
 	case setup.LetsEncrypt:

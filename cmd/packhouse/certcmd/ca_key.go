@@ -11,7 +11,6 @@ import (
 	"packhouse/setup"
 	"packhouse/setup/apply"
 	"packhouse/setup/installation"
-	"packhouse/setup/plan"
 	"packhouse/trust"
 )
 
@@ -37,8 +36,12 @@ func VerifyKeyTarget(target string) error {
 	return nil
 }
 
-// MoveCAKey moves the key of the private CA in dir to target and reports how to renew with it.
+// MoveCAKey moves the key of the private CA in dir to target and reports how to renew with it. An empty
+// target means that it stays.
 func MoveCAKey(ctx context.Context, a *cli.App, dir, target string) error {
+	if target == "" {
+		return nil
+	}
 	dir, err := filepath.Abs(dir)
 	if err != nil {
 		return fmt.Errorf("find installation: %w", err)
@@ -61,12 +64,4 @@ func MoveCAKey(ctx context.Context, a *cli.App, dir, target string) error {
 	a.Say("moved the CA's key to %s", path)
 	a.Hint("packhouse cert rotate --dir %s --ca-key %s renews the certificate", setup.Shell(dir), setup.Shell(path))
 	return nil
-}
-
-// adviseCAKey prints the command that moves the CA's key out of the installation, if it is there.
-func adviseCAKey(a *cli.App, dir string) {
-	in := &installation.Installed{Dir: dir}
-	if c := plan.CAKeyAdvice(in.Dir); c != nil {
-		a.Hint("%s: %s", c.Title, c.Line)
-	}
 }

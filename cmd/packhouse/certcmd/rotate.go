@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
-	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -16,6 +15,7 @@ import (
 	"packhouse/setup"
 	"packhouse/setup/answer"
 	"packhouse/setup/installation"
+	"packhouse/setup/plan"
 )
 
 // rotateOptions are the flags of "cert rotate".
@@ -112,7 +112,9 @@ func (o *rotateOptions) run(ctx context.Context, flags *pflag.FlagSet) error {
 	}
 	dir, err := filepath.Abs(o.dir)
 	if err == nil {
-		adviseCAKey(o.App, dir)
+		if c := plan.CAKeyAdvice(dir); c != nil {
+			o.Hint("%s: %s", c.Title, c.Line)
+		}
 	}
 	return err
 }
@@ -122,7 +124,10 @@ func (o *rotateOptions) decide(in *installation.Installed, _ *deployment.Change,
 	if err := rotatable(in); err != nil {
 		return "", err
 	}
-	if left := daysLeft(in, o.Now()); o.expiresIn > 0 && left > o.expiresIn {
+	if in.Cert == nil || o.expiresIn == 0 {
+		return "", nil
+	}
+	if left := in.Cert.Info.DaysLeft(o.Now()); left > o.expiresIn {
 		return fmt.Sprintf("the certificate is valid for %d more days", left), nil
 	}
 	return "", nil
@@ -143,15 +148,6 @@ func (o *rotateOptions) answers() answer.Values {
 		}
 	}
 	return answers
-}
-
-// daysLeft returns the number of whole days until the certificate of an installation expires, or 0
-// without one.
-func daysLeft(in *installation.Installed, now time.Time) int {
-	if in.Cert == nil || len(in.Cert.Chain) == 0 {
-		return 0
-	}
-	return int(in.Cert.Chain[0].NotAfter.Sub(now).Hours() / 24)
 }
 
 // rotatable returns an error if setup did not issue the certificate of an installation.

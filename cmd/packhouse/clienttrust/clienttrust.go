@@ -19,9 +19,7 @@ import (
 	"packhouse/cmd/packhouse/deployment"
 	"packhouse/finding"
 	"packhouse/server/admin"
-	"packhouse/setup/answer"
 	"packhouse/setup/installation"
-	"packhouse/setup/machine"
 	"packhouse/trust"
 )
 
@@ -57,8 +55,7 @@ func Load(ctx context.Context, a *cli.App, dir string) (Certificate, error) {
 		h.chain, h.Trust = in.Cert.Chain, in.Trust()
 	}
 	h.Names = certgen.NamesOf(h.chain[0])
-	resolved, _ := answer.Resolve(ctx, machine.Detect(ctx, machine.ThisMachine()), in, answer.Input{Quick: true})
-	u, err := url.Parse(resolved.Answers.URL())
+	u, err := url.Parse(deployment.URLOf(ctx, in))
 	if err != nil {
 		return Certificate{}, fmt.Errorf("read the URL that clients use: %w", err)
 	}

@@ -38,9 +38,8 @@ func files(s Subject, loaded *config.Loaded, as *check.Account) []check.File {
 	}
 	if s.Installed != nil {
 		list = append(list, check.File{
-			Path: filepath.Join(
-				s.Installed.Dir, filepath.FromSlash(installation.CAKeyFile),
-			), Optional: true, Secret: true, Owner: ofCAKey(s.Installed),
+			Path:     filepath.Join(s.Installed.Dir, installation.CAKeyFile),
+			Optional: true, Secret: true, Owner: ofCAKey(s.Installed),
 			Why: "the CA's key belongs to root, and the server never reads it: " +
 				"anyone who takes over the server could sign certificates that clients trust",
 		})

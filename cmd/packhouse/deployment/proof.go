@@ -8,10 +8,8 @@ import (
 
 	"packhouse/cmd/packhouse/cli"
 	"packhouse/setup"
-	"packhouse/setup/answer"
 	"packhouse/setup/check"
 	"packhouse/setup/installation"
-	"packhouse/setup/machine"
 	"packhouse/setup/plan"
 )
 
@@ -55,10 +53,7 @@ func (p *Proof) Check(ctx context.Context, report func(check.Event)) check.Repor
 	passwords := p.Passwords()
 	url := p.Plan.Resolved.Answers.URL()
 	if p.Plan.Resolved.Answers.Dir == "" && installed != nil { // a rollback: its answers are those of the files
-		resolved, _ := answer.Resolve(
-			ctx, machine.Detect(ctx, machine.ThisMachine()), installed, answer.Input{Quick: true},
-		)
-		url = resolved.Answers.URL()
+		url = URLOf(ctx, installed)
 	}
 	target := collectTarget(ctx, p.App, Subject{
 		Config: configOf(p.Plan), Installed: installed, url: url, passwords: passwords, server: p.Started,

@@ -257,15 +257,18 @@ func TargetOf(ctx context.Context, a *cli.App, s Subject) (check.Target, error) 
 			return check.Target{}, cli.Explain(err)
 		}
 	}
-	resolved, _ := answer.Resolve(
-		ctx, machine.Detect(ctx, machine.ThisMachine()), s.Installed, answer.Input{Quick: true},
-	)
-	s.url = resolved.Answers.URL()
+	s.url = URLOf(ctx, s.Installed)
 	t := collectTarget(ctx, a, s)
 	if f := s.Installed.Unfinished(); f != nil {
 		t.Findings = append(t.Findings, setup.Warn(f.Code, f.What, f.Remedy))
 	}
 	return t, nil
+}
+
+// URLOf returns the URL that clients of an installation use.
+func URLOf(ctx context.Context, in *installation.Installed) string {
+	resolved, _ := answer.Resolve(ctx, machine.Detect(ctx, machine.ThisMachine()), in, answer.Input{Quick: true})
+	return resolved.Answers.URL()
 }
 
 // clocks returns the servers that an installation already uses and whose responses contain the

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 
+	"packhouse/cmd/packhouse/certcmd"
 	"packhouse/cmd/packhouse/cli"
 	"packhouse/cmd/packhouse/deployment"
 	"packhouse/finding"
@@ -150,7 +151,7 @@ func (s *Run) prove(ctx context.Context, plan *plan.Plan, report *setupReport) e
 // moveKey moves the CA's key for --move-ca-key. It is called when the files of a setup are final: a
 // rollback does not restore the key.
 func (s *Run) moveKey(ctx context.Context, report *setupReport, dir string) error {
-	err := s.moveCAKey(ctx, dir)
+	err := certcmd.MoveCAKey(ctx, s.App, dir, s.o.moveCAKey)
 	switch {
 	case err == nil && s.o.moveCAKey != "":
 		report.Card.MoveCAKey = nil

@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/term"
 
+	"packhouse/cmd/packhouse/certcmd"
 	"packhouse/cmd/packhouse/cli"
 	"packhouse/cmd/packhouse/deployment"
 	"packhouse/setup"
@@ -115,7 +116,8 @@ func (a *asked) conclude(outcome tui.Outcome, err error) error {
 	}
 	proven := outcome.Stage >= tui.Proved && outcome.Report.Worst() != check.Failed
 	if proven && outcome.Applied != nil && outcome.Plan != nil {
-		if moved := a.moveCAKey(context.Background(), outcome.Plan.Dir); moved != nil {
+		moved := certcmd.MoveCAKey(context.Background(), a.App, outcome.Plan.Dir, a.o.moveCAKey)
+		if moved != nil {
 			return errors.Join(err, moved)
 		}
 		if a.o.moveCAKey != "" {
