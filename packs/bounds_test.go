@@ -176,7 +176,7 @@ func TestSkimLongLines(t *testing.T) {
 
 // TestLogoType: a logo is exactly one PNG or JPEG image.
 func TestLogoType(t *testing.T) {
-	good := string(drawLogo("a"))
+	good := string(drawLogo("a", nil))
 	var photo bytes.Buffer
 	if err := jpeg.Encode(&photo, image.NewGray(image.Rect(0, 0, 40, 30)), nil); err != nil {
 		t.Fatal(err)
@@ -202,7 +202,7 @@ func TestLogoType(t *testing.T) {
 
 // FuzzLogoType checks that no content makes LogoType fail in another way, and that nothing behind an image is accepted.
 func FuzzLogoType(f *testing.F) {
-	f.Add(drawLogo("a"))
+	f.Add(drawLogo("a", nil))
 	f.Add([]byte("\xff\xd8\xff\xd9"))
 	f.Fuzz(func(t *testing.T, content []byte) {
 		if _, err := LogoType(content); err != nil {

@@ -203,12 +203,12 @@ func (b *builder) describe() error {
 	}
 	b.files[MetadataFile] = append(text, '\n')
 	b.files[ReadmeFile] = b.readmeFile()
+	b.files[LogoFile] = drawLogo(b.o.Name, b.files) // without values.yaml, which write may replace
 	b.images = b.scan.finish(nil)
 	if b.o.Images != nil {
 		b.images = nil // write asks for them
 	}
 	b.files[ValuesFile] = b.valuesFile()
-	b.files[LogoFile] = drawLogo(b.o.Name)
 	if b.o.Logo != "" {
 		if b.files[LogoFile], err = trust.ReadConfigured(b.o.Logo, largestInput); err != nil {
 			return fmt.Errorf("read logo: %w", err)

@@ -80,8 +80,24 @@ func checkName(name string, limits Limits) string {
 		if len(segment) > maxSegment {
 			return fmt.Sprintf("its name is longer than %d bytes", maxSegment)
 		}
+		if isGit(segment) {
+			return "it is in a git directory, whose settings git runs as commands"
+		}
 	}
 	return ""
+}
+
+// isGit reports whether a file system may take a path element for .git: it may ignore case,
+// invisible characters, and on Windows spaces and dots at the end, a stream, or use the short name.
+func isGit(segment string) bool {
+	segment, _, _ = strings.Cut(segment, ":")
+	segment = strings.Map(func(r rune) rune {
+		if unicode.Is(unicode.Cf, r) {
+			return -1
+		}
+		return r
+	}, strings.TrimRight(segment, " ."))
+	return strings.EqualFold(segment, ".git") || strings.EqualFold(segment, "git~1")
 }
 
 // fileMode returns the mode to store: only the executable bit is kept.

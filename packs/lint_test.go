@@ -14,7 +14,7 @@ import (
 )
 
 func TestLint(t *testing.T) {
-	png := string(drawLogo("nginx"))
+	png := string(drawLogo("nginx", nil))
 	pack := func(change func(fstest.MapFS)) fstest.MapFS {
 		fsys := fstest.MapFS{
 			"pack.json":   {Data: []byte(good)},

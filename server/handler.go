@@ -88,7 +88,8 @@ func (x *exchange) dispatch() error {
 		return problem.Forbidden("the request comes from a page of another site: " +
 			"use a registry client or the pages of this server").Because(err)
 	}
-	if view, ok := x.state.packview.(opener); ok && view.Opens(x.r.Context(), req) {
+	view, ok := x.state.packview.(opener)
+	if ok && x.state.policy.AllRead(req.Repository) && view.Opens(x.r.Context(), req) {
 		req.Action = route.PackLogo
 	}
 	x.record.Action, x.record.Request = req.Action, req

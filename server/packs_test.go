@@ -409,6 +409,31 @@ func TestWebhooksHearOfPacks(t *testing.T) {
 	}
 }
 
+// TestLogosOfRestrictedPacksAreNotPublic verifies that a logo has no public URL if rules keep some
+// users from its pack: it gets the answer for a missing one.
+func TestLogosOfRestrictedPacksAreNotPublic(t *testing.T) {
+	const base = "spectro-packs/archive/"
+	s := newPackSite(t, with(func(c *config.Config) {
+		c.Auth.Htpasswd.Rules = []config.Rule{
+			{Repositories: base + "open", Users: []string{"*"}, Role: "reader"},
+			{Repositories: base + "one", Users: []string{"spectro"}, Role: "reader"},
+		}
+	}))
+	for _, pack := range []string{"open", "one", "none"} {
+		s.do("ci", "PUT", "/v1/"+pack+"/archives/1.0", packOf(t, pack, "1.0"), 201)
+	}
+	for pack, want := range map[string]map[string]int{
+		"open":    {"": 200, "spectro": 200, "ci": 200},
+		"one":     {"": 401, "spectro": 200, "ci": 200},
+		"none":    {"": 401, "spectro": 403, "ci": 200},
+		"missing": {"": 401, "spectro": 403, "ci": 404},
+	} {
+		for user, status := range want {
+			s.do(user, "GET", "/v1/"+pack+"/blobs/"+digestOf(pngLogo)+"?type=image/png", nil, status)
+		}
+	}
+}
+
 // TestMissingAndPrivateLogosAreAnsweredAlike: without credentials, a pack that does not exist, one that is private and one whose logo ended with
 // its last tag have the same answer.
 func TestMissingAndPrivateLogosAreAnsweredAlike(t *testing.T) {

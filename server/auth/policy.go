@@ -116,6 +116,12 @@ func (p *Policy) role(id Identity, repo reference.Repository) Role {
 	return p.roles.in(id.User, repo.String())
 }
 
+// AllRead reports whether every user may read a repository, so that its name need not be kept from
+// anyone.
+func (p *Policy) AllRead(repo reference.Repository) bool {
+	return p.open || p.roles.all(repo.String()) >= Reader
+}
+
 // highest returns the highest role of an identity in any repository.
 func (p *Policy) highest(id Identity) Role {
 	switch {
@@ -184,6 +190,17 @@ func newGrants(roles config.Roles, rules []config.Rule) (grants, error) {
 		g.rules = append(g.rules, rule{pattern: pat, users: r.Users, role: role})
 	}
 	return g, nil
+}
+
+// all returns the role that every user has in a repository.
+func (g grants) all(repo string) Role {
+	role := g.others
+	for _, r := range g.rules {
+		if r.role > role && slices.Contains(r.users, config.EveryUser) && r.pattern.match(repo) {
+			role = r.role
+		}
+	}
+	return role
 }
 
 func (g grants) in(user, repo string) Role {
