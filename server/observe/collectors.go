@@ -50,11 +50,11 @@ func newOrderCollector(states func() []acme.State) *orderCollector {
 	return &orderCollector{
 		states: states,
 		ends: prometheus.NewDesc("packhouse_acme_certificate_not_after_timestamp_seconds",
-			"When the certificate of a name expires; 0 while a temporary one is served.", host, nil),
+			"Time when the certificate of a name expires; 0 while a temporary one is served.", host, nil),
 		ok: prometheus.NewDesc("packhouse_acme_last_order_successful",
-			"1 unless the last order for a name failed.", host, nil),
+			"0 if the last order for a name failed, else 1.", host, nil),
 		next: prometheus.NewDesc("packhouse_acme_next_try_timestamp_seconds",
-			"When a failed order for a name is retried; 0 if none failed.", host, nil),
+			"Time when a failed order for a name is retried; 0 if none failed.", host, nil),
 		outcomes: prometheus.NewDesc("packhouse_acme_orders_total",
 			"Orders since the start, by outcome.", []string{"host", "outcome"}, nil),
 	}
