@@ -44,12 +44,15 @@ func (a *Authenticator) byPassword(ctx context.Context, s *settings, t attempt) 
 	key := a.cache.key(t.user, t.account.hash, t.password)
 	was, moved := a.cache.recall(key, t.client.Addr, now)
 	if was == bad {
+		t.connection.fail(key, t.direct)
 		a.stats.rejected.Add(1)
 		return Identity{}, problem.Authenticate(s.realm).Because(t.refused(false, true))
 	}
 	// An immediate answer reveals whether previously verified credentials are right, so the guard
-	// limits how often one is given.
-	exempt := was.verified() && (t.connection.proves(key) || a.guard.trusts(t.user, t.client.Bucket(), now))
+	// limits how often one is given, and gives none on connections of guessers.
+	suspect := t.connection.suspect()
+	exempt := was.verified() &&
+		(t.connection.proves(key) || !suspect && a.guard.trusts(t.user, t.client.Bucket(), now))
 	if was == good && exempt {
 		a.stats.remembered.Add(1)
 		if moved {
@@ -58,13 +61,15 @@ func (a *Authenticator) byPassword(ctx context.Context, s *settings, t attempt) 
 		t.connection.prove(key, t.direct)
 		return Identity{User: t.user}, nil
 	}
-	ticket := a.ticket(s, t, key, exempt, now)
+	ticket := a.ticket(s, t, key, exempt, suspect, now)
 	err := a.flights.do(ctx, ticket.id, func(ctx context.Context) error { return a.compare(ctx, s, t, ticket) })
-	refusal := (*refusalError)(nil)
-	switch {
-	case err == nil:
+	if err == nil {
 		t.connection.prove(key, t.direct)
 		return Identity{User: t.user}, nil
+	}
+	t.connection.fail(key, t.direct)
+	refusal := (*refusalError)(nil)
+	switch {
 	case errors.Is(err, htpasswd.ErrMismatch):
 		return Identity{}, problem.Authenticate(s.realm).Because(t.refused(a.locked(s, ticket), false))
 	case errors.As(err, &refusal):
@@ -76,12 +81,14 @@ func (a *Authenticator) byPassword(ctx context.Context, s *settings, t attempt) 
 }
 
 // ticket describes an attempt to the queue.
-func (a *Authenticator) ticket(s *settings, t attempt, key credential, exempt bool, now time.Time) *ticket {
+func (a *Authenticator) ticket(
+	s *settings, t attempt, key credential, exempt, suspect bool, now time.Time,
+) *ticket {
 	address := t.client.Bucket()
 	known := a.signIns.familiar(address, now)
 	c := &ticket{
 		id: attemptID{key, address}, pair: a.guard.pair(t.user, address), address: address, network: t.client.network(),
-		lockable: t.client.lockable(known),
+		lockable: t.client.lockable(known), suspect: suspect,
 	}
 	if exempt {
 		c.trust |= exactMatch
@@ -89,7 +96,8 @@ func (a *Authenticator) ticket(s *settings, t attempt, key credential, exempt bo
 	if known {
 		c.trust |= familiar
 	}
-	if a.signIns.hints(t.user, t.account.hash, t.password, now) && a.guard.trusts(t.user, address, now) {
+	hints := a.signIns.hints(t.user, t.account.hash, t.password, now)
+	if hints && !suspect && a.guard.trusts(t.user, address, now) {
 		c.trust |= hinted
 	}
 	if c.trust == 0 {

@@ -2,14 +2,23 @@ package auth
 
 import (
 	"context"
+	"slices"
+	"sync"
 	"sync/atomic"
 )
+
+// mostFailed is the number of distinct credentials that may fail on a connection before it counts as
+// that of a guesser.
+const mostFailed = 3
 
 // Connection records what clients have proven on one network connection. The zero value is ready to
 // use. It is safe for concurrent use.
 type Connection struct {
 	proven        atomic.Pointer[credential]
 	authenticated atomic.Bool
+
+	mu     sync.Mutex
+	failed []credential // distinct ones that were wrong or refused, at most mostFailed
 }
 
 type connectionKey struct{}
@@ -54,4 +63,28 @@ func (c *Connection) proves(key credential) bool {
 	}
 	proven := c.proven.Load()
 	return proven != nil && *proven == key
+}
+
+// fail records that these credentials were wrong or were refused. Those that another client sent
+// through a proxy do not count.
+func (c *Connection) fail(key credential, direct bool) {
+	if c == nil || !direct {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.failed) < mostFailed && !slices.Contains(c.failed, key) {
+		c.failed = append(c.failed, key)
+	}
+}
+
+// suspect reports whether a client guesses on this connection. What a suspect connection is refused
+// reveals nothing about a password, because the right one would be refused, too.
+func (c *Connection) suspect() bool {
+	if c == nil {
+		return false
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.failed) == mostFailed
 }

@@ -98,10 +98,15 @@ func (g *guard) trusts(user, address string, now time.Time) bool {
 	return !ok || !p.refused.earliest(inferences).After(now)
 }
 
-// unseen records that an attempt was refused without a comparison.
+// unseen records that an attempt was refused without a comparison. On a suspect connection that
+// reveals nothing.
 func (g *guard) unseen(t *ticket, now time.Time) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	g.blame(t.network, now)
+	if t.suspect {
+		return
+	}
 	p, ok := g.pairs.get(t.pair)
 	if !ok {
 		p = g.pairs.put(t.pair, pair{})
@@ -110,7 +115,6 @@ func (g *guard) unseen(t *ticket, now time.Time) {
 	if at := p.refused.earliest(inferences); at.After(now) {
 		g.strictUntil.Store(max(g.strictUntil.Load(), at.UnixNano()))
 	}
-	g.blame(t.network, now)
 }
 
 // blame lowers the rank of a network after a failed attempt, or after one of many refused ones. A

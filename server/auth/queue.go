@@ -27,7 +27,16 @@ type ticket struct {
 	network   string
 	lockable  bool // failures also count against the address
 	trust     trust
+	suspect   bool // the connection is one of a guesser
 	notBefore time.Time
+}
+
+// doubt is 1 for a suspect attempt, otherwise 0.
+func (t *ticket) doubt() int {
+	if t.suspect {
+		return 1
+	}
+	return 0
 }
 
 // pacer decides when comparisons may begin. Its methods are called with the queue locked.
@@ -51,14 +60,15 @@ const (
 	// placeLife is how long after its Retry-After a refused attempt keeps its place, so that a
 	// client that retries in time precedes guesses sent meanwhile.
 	placeLife  = 2 * time.Second
-	mostPlaces = 4096
+	mostPlaces = 16384
 	// shortestRetry is the shortest Retry-After.
 	shortestRetry = time.Second
 )
 
 // queue bounds how many comparisons run at once and how many attempts wait. Turns alternate between
 // the network served least recently and the network with the fewest recent failures. Within a
-// network addresses take turns, and within an address the oldest attempt is next. One slot is
+// network addresses take turns, and within an address the oldest attempt is next, those on connections of
+// guessers last. One slot is
 // reserved for attempts with some trust, which also have a separate waiting limit, so that
 // strangers can exhaust neither.
 type queue struct {
@@ -150,6 +160,7 @@ func (q *queue) admit(w *waiter) {
 	_, ofPair, ofAddress := q.pacer.earliest(w.ticket, now)
 	paced := func(o *waiter) bool { return !o.trust.verified() }
 	likewise := func(o *waiter) bool { return (o.trust > 0) == (w.trust > 0) }
+	gone := false
 	for _, bound := range []struct {
 		most   int
 		paced  bool
@@ -169,19 +180,21 @@ func (q *queue) admit(w *waiter) {
 				of = append(of, o)
 			}
 		}
-		if len(of) <= bound.most {
-			continue
+		// More than one if they arrived before wrong passwords slowed down the address.
+		for len(of) > bound.most {
+			last := q.last(of, now)
+			of = slices.DeleteFunc(of, func(o *waiter) bool { return o == last })
+			q.refuse(last, bound.paced, now)
+			gone = gone || last == w
 		}
-		last := q.last(of, now)
-		q.refuse(last, bound.paced, now)
-		if last == w {
+		if gone {
 			return
 		}
 	}
 }
 
-// last returns the waiter to displace first: least trusted, then from the network with most
-// waiters, then with most failures, then newest.
+// last returns the waiter to displace first: least trusted, then on a connection of a guesser, then
+// from the network with most waiters, then with most failures, then newest.
 func (q *queue) last(of []*waiter, now time.Time) *waiter {
 	waiting, ranks := map[string]int{}, map[string]int{}
 	for _, w := range of {
@@ -189,8 +202,8 @@ func (q *queue) last(of []*waiter, now time.Time) *waiter {
 		ranks[w.network] = q.pacer.rank(w.network, now)
 	}
 	return slices.MaxFunc(of, func(a, b *waiter) int {
-		return first(int(b.trust)-int(a.trust), waiting[a.network]-waiting[b.network], ranks[a.network]-ranks[b.network],
-			a.since.Compare(b.since), a.order-b.order)
+		return first(int(b.trust)-int(a.trust), a.doubt()-b.doubt(),
+			waiting[a.network]-waiting[b.network], ranks[a.network]-ranks[b.network], a.since.Compare(b.since), a.order-b.order)
 	})
 }
 
@@ -302,7 +315,7 @@ func (q *queue) next(reserved bool, now time.Time) (best *waiter, soonest time.T
 			byTrust = trusted
 		}
 		return first(byTrust, ranks[a.network]-ranks[b.network], served[a.network]-served[b.network],
-			served[a.address]-served[b.address], trusted, a.since.Compare(b.since), a.order-b.order)
+			served[a.address]-served[b.address], trusted, a.doubt()-b.doubt(), a.since.Compare(b.since), a.order-b.order)
 	}), soonest
 }
 

@@ -1,0 +1,103 @@
+package auth
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"packhouse/server/config"
+)
+
+// onConnection sends one request on a connection and reports whether it was accepted.
+func (a *arena) onConnection(c *Connection, user, password, from string) bool {
+	r := request(user, password, from)
+	a.mu.Lock()
+	current := a.Authenticator
+	a.mu.Unlock()
+	_, err := current.Authenticate(r.WithContext(WithConnection(context.WithoutCancel(a.ctx), c)))
+	return err == nil
+}
+
+// flood sends distinct wrong passwords in threads, each on a connection of its own and the next one an
+// interval after each answer, until the attack ends.
+func (a *arena) flood(threads int, every time.Duration, user, from string) {
+	for thread := range threads {
+		first := a.upTo(20 * time.Millisecond) // all of them before the first wrong password is found
+		a.group.Go(func() {
+			elapse(first)
+			c := new(Connection)
+			for n := 0; a.ctx.Err() == nil; n++ {
+				a.onConnection(c, user, fmt.Sprint(from, " thread ", thread, " guess ", n), from)
+				elapse(every)
+			}
+		})
+	}
+}
+
+// TestVerifiedPasswordInFlood: 30 threads at the same address guess as fast as they can. The right
+// password is accepted on new connections without retries: from the cache, past its lifetime, and
+// after a restart.
+func TestVerifiedPasswordInFlood(t *testing.T) {
+	for _, from := range []string{sameAddress, "127.0.0.1"} {
+		for _, phase := range []string{"cached", "lapsed", "restarted"} {
+			t.Run(phase+" at "+from, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					a := newArena(t, 1, config.Lockout{}, "admin")
+					if !a.onConnection(new(Connection), "admin", "right", from) {
+						t.Fatal("cannot sign in without an attack")
+					}
+					keeper := &memoryKeeper{}
+					if phase == "restarted" {
+						a.restart(config.Lockout{}, keeper)
+					}
+					a.flood(30, 60*time.Millisecond, "admin", from) // up to 500 per second
+					time.Sleep(20 * time.Second)
+					accepted := 0
+					for range 20 {
+						began := time.Now()
+						if a.onConnection(new(Connection), "admin", "right", from) && time.Since(began) <= 5*time.Second {
+							accepted++
+						}
+						switch phase {
+						case "lapsed":
+							a.lapse()
+						case "restarted":
+							a.restart(config.Lockout{}, keeper)
+							time.Sleep(10 * time.Second)
+						}
+						time.Sleep(time.Second + a.upTo(time.Second))
+					}
+					a.stop()
+					if accepted < 19 {
+						t.Errorf("%d of 20 right passwords accepted within 5 s", accepted)
+					}
+				})
+			})
+		}
+	}
+}
+
+// TestFirstSignInInFlood: a password that was never verified gets through with retries.
+func TestFirstSignInInFlood(t *testing.T) {
+	for _, from := range []string{sameAddress, "127.0.0.1"} {
+		t.Run(from, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				accepted := 0
+				for seed := range uint64(10) {
+					a := newArena(t, seed, config.Lockout{}, "new0")
+					a.flood(30, 30*time.Millisecond, "new0", from) // up to 1,000 per second
+					time.Sleep(15*time.Second + a.upTo(time.Second))
+					if a.within(30*time.Second, true, "new0", from) {
+						accepted++
+					}
+					a.stop()
+				}
+				if accepted < 10 {
+					t.Errorf("%d of 10 first sign-ins within 30 s", accepted)
+				}
+			})
+		})
+	}
+}
