@@ -19,10 +19,10 @@ type Error struct {
 	Cause   error       // underlying error: logged, never sent
 }
 
-// Error implements error.
+// Error implements error. A long text is truncated.
 func (e *Error) Error() string {
 	if e.Cause != nil {
-		return fmt.Sprintf("%s: %v", e.Message, e.Cause)
+		return clip(fmt.Sprintf("%s: %v", e.Message, e.Cause))
 	}
 	return e.Message
 }

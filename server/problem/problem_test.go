@@ -159,3 +159,22 @@ func TestPreconditionOfAMissingManifest(t *testing.T) {
 		t.Errorf("with another manifest: %s", text)
 	}
 }
+
+// TestMessagesAreBounded verifies that a response and the log repeat little of what a client sent.
+func TestMessagesAreBounded(t *testing.T) {
+	long := strings.Repeat("ä", 2_000_000)
+	for name, err := range map[string]error{
+		"manifest": &manifest.Error{Kind: manifest.ErrDescriptor, Text: long}, "name": New(400, NameInvalid, "%s", long),
+		"detail": New(400, NameInvalid, "no").About(long),
+	} {
+		for _, accept := range []string{"", "text/html"} {
+			r := httptest.NewRequest(http.MethodGet, "/packs", nil)
+			r.Header.Set("Accept", accept)
+			w := httptest.NewRecorder()
+			sent := Write(w, r, err)
+			if w.Body.Len() > 16<<10 || len(sent.Error()) > 4<<10 || w.Code != 400 {
+				t.Errorf("%s: status %d, %d bytes, %d logged", name, w.Code, w.Body.Len(), len(sent.Error()))
+			}
+		}
+	}
+}

@@ -43,12 +43,24 @@ const (
 	Unknown                 = "UNKNOWN" // clients treat any unknown code like this
 )
 
-// New creates an Error. message says what is wrong and, if not obvious, how to fix it.
+// maxMessage is the maximum length in bytes of a message, which can quote what the client sent.
+const maxMessage = 2048
+
+// clip truncates a text to maxMessage.
+func clip(text string) string {
+	if len(text) <= maxMessage {
+		return text
+	}
+	return strings.ToValidUTF8(text[:maxMessage], "") + "…"
+}
+
+// New creates an Error. message says what is wrong and, if not obvious, how to fix it; a long one is
+// truncated.
 func New(status int, code, message string, arguments ...any) *Error {
 	if len(arguments) > 0 {
 		message = fmt.Sprintf(message, arguments...)
 	}
-	return &Error{Status: status, Code: code, Message: message}
+	return &Error{Status: status, Code: code, Message: clip(message)}
 }
 
 // With sets a header and returns the error.

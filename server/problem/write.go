@@ -35,10 +35,13 @@ type entry struct {
 	Detail  any    `json:"detail,omitempty"`
 }
 
+// maxBody is the maximum size of a body in bytes. Longer ones lose their detail.
+const maxBody = 1 << 20
+
 // json returns the error as a JSON body.
 func (p *Error) json() []byte {
 	content, err := json.Marshal(body{[]entry{{p.Code, p.Message, p.Detail}}})
-	if err != nil { // the detail cannot be encoded
+	if err != nil || len(content) > maxBody { // the detail cannot be encoded, or is too long
 		content, _ = json.Marshal(body{[]entry{{Code: p.Code, Message: p.Message}}})
 	}
 	return append(content, '\n')
