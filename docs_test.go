@@ -57,6 +57,27 @@ func TestEveryCodeIsExplained(t *testing.T) {
 	}
 }
 
+// TestMessagesNameNoPage verifies that no text of the program refers to a page of the documentation,
+// because the binary comes without them.
+func TestMessagesNameNoPage(t *testing.T) {
+	page := regexp.MustCompile(`docs/[a-z-]+\.md`)
+	for path, content := range sourceFiles(t) {
+		if filepath.Ext(path) != ".go" || strings.HasSuffix(path, "_test.go") || strings.HasPrefix(path, "test/") {
+			continue
+		}
+		file, err := parser.ParseFile(token.NewFileSet(), path, content, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ast.Inspect(file, func(n ast.Node) bool {
+			if text, ok := n.(*ast.BasicLit); ok && text.Kind == token.STRING && page.MatchString(text.Value) {
+				t.Errorf("%s: %s", path, page.FindString(text.Value))
+			}
+			return true
+		})
+	}
+}
+
 // codesIn finds the texts of a package that are codes: constants named Code…, and the first argument of the functions that make findings.
 func codesIn(t *testing.T, dir string, form *regexp.Regexp) map[string]bool {
 	t.Helper()

@@ -97,7 +97,7 @@ func ParseArtifact(manifest []byte) (*Artifact, error) {
 }
 
 func notAPack(format string, args ...any) error {
-	return refusal(CodeArtifact, "", "push it with packhouse pack push, or with oras as docs/palette.md shows",
+	return refusal(CodeArtifact, "", "push it with: packhouse pack push DIR",
 		"not a pack: "+format, args...)
 }
 

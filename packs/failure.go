@@ -135,6 +135,8 @@ func (c *Client) explainConnection(err error) *Failure {
 	case errors.Is(err, errdef.ErrSizeExceedsLimit):
 		return fail(CodeNotRegistry, fmt.Sprintf("the answer of %s is too large", c.server),
 			"is it the right host and port? see the server's log")
+	case strings.Contains(err.Error(), "failed to decode"):
+		return nil // explainLibrary does: the client also ends an answer that is too large
 	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE), strings.HasSuffix(err.Error(), "EOF"):
 		return fail(CodeServerTimeout, fmt.Sprintf("%s cut the connection", c.server),
 			"try again, and see the server's log and that of proxies before it")

@@ -33,7 +33,7 @@ func (c *Client) explainLibrary(err error) *Failure {
 		return fail(CodeLocalFile, file.Error(), "")
 	case mentions("bearer realm"):
 		return fail(CodeOtherRealm, c.server+" names a token server that packhouse does not use: "+
-			"its URL is invalid, has no TLS, or leads to an internal address",
+			"its URL, or one that it redirects to, is invalid, has no TLS, or leads to an internal address",
 			"is it the right host and port? if so, its operator must correct the realm "+
 				"that it sends in WWW-Authenticate")
 	case mentions("empty token returned"):
@@ -41,6 +41,8 @@ func (c *Client) explainLibrary(err error) *Failure {
 			"see the log of the token server")
 	case errors.Is(err, content.ErrMismatchedDigest), errors.Is(err, content.ErrTrailingData), mentions("mismatch"):
 		return otherContent(err)
+	case mentions("failed to decode") && strings.HasSuffix(text, "EOF"):
+		return fail(CodeNotRegistry, "an answer of "+c.server+" ends too early, or is too large to read", otherService)
 	case mentions("failed to decode", "invalid character", "unexpected end of JSON", "invalid response Content-Type"):
 		return fail(
 			CodeNotRegistry, c.server+" answers with something other than the JSON of a registry", otherService,

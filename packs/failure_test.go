@@ -153,6 +153,8 @@ func TestLibraryTexts(t *testing.T) {
 		{`bearer realm "http://x" uses http but registry used https`, CodeOtherRealm, "token server"},
 		{`bearer realm host "x" is 10.0.0.1, in blocked prefix 10.0.0.0/8`, CodeOtherRealm, "internal address"},
 		{`GET "https://x/v2/a": mismatch Content-Length`, CodeOtherContent, "does not match its digest"},
+		{`GET "https://x/v2/_catalog": failed to decode response: unexpected EOF`, CodeNotRegistry, "too large to read"},
+		{`bearer realm "https://x/other" is redirected to: in blocked prefix`, CodeOtherRealm, "redirects to"},
 		{`GET "https://x/token": failed to decode response: bad`, CodeNotRegistry, "other than the JSON"},
 		{`failed to parse bearer realm "::bad": parse "::bad": missing protocol scheme`, CodeOtherRealm, "is invalid"},
 		{`GET "https://x/v2/": empty token returned`, CodeRefusedByIt, "without a token"},

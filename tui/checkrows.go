@@ -101,7 +101,7 @@ func reason(result *check.Result) string {
 		out += "\nremedy: " + result.Finding.Remedy
 	}
 	if result.Finding.Code != "" {
-		out += "\n(" + result.Finding.Code + " in docs/troubleshooting.md)"
+		out += "\n(" + result.Finding.Code + ")"
 	}
 	return out
 }

@@ -54,8 +54,12 @@ func Find(c *config.Config, users ...int) (*Client, error) {
 		if err == nil {
 			return client, nil
 		}
-		if !errors.Is(err, ErrNotRunning) && (refused == nil || errors.Is(err, ErrUntrusted)) {
+		switch {
+		case errors.Is(err, ErrNotRunning):
+		case refused == nil || errors.Is(err, ErrUntrusted):
 			refused = err
+		case !errors.Is(refused, ErrUntrusted): // the server may be behind any of them
+			refused = fmt.Errorf("%w; %w", refused, err)
 		}
 	}
 	switch {

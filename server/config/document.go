@@ -187,7 +187,7 @@ var remedies = []struct{ says, what, remedy string }{
 }
 
 func (r *reader) syntax(err error, data []byte) {
-	o, what, remedy := r.origin, "not valid YAML", "see docs/configuration.md for a whole file"
+	o, what, remedy := r.origin, "not valid YAML", "packhouse config schema describes the whole file"
 	m := yamlError().FindStringSubmatch(strings.ReplaceAll(err.Error(), "\n", " "))
 	if m != nil {
 		if line, err := strconv.Atoi(m[1]); err == nil && o.Kind == FromFile {

@@ -1,6 +1,7 @@
 package check
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"crypto/tls"
@@ -176,7 +177,7 @@ func proveHealth(ctx context.Context, s *session) Result {
 	case answer.status == http.StatusOK && err == nil && health.Status == "UP":
 		return passed("GET /health 200, UP")
 	case answer.status == http.StatusServiceUnavailable && err == nil:
-		return failed("health-down", "GET /health 503", "the server says "+strings.Join(health.Codes, ", "), "see its log and docs/troubleshooting.md for these codes")
+		return failed("health-down", "GET /health 503", "the server says "+strings.Join(health.Codes, ", "), "packhouse status on its machine, and its log, explain these codes")
 	}
 	return failed("health-other", fmt.Sprintf("GET /health %d", answer.status), "the service there is not a pack registry", "another program uses the port")
 }
@@ -186,7 +187,8 @@ func proveAnonymous(ctx context.Context, s *session) Result {
 		return s.unreached()
 	}
 	if s.open() {
-		return warning("auth-none", "authentication is off", "every client that reaches the port may do everything", "packhouse setup --admin NAME")
+		return warning("auth-none", "authentication is off", "every client that reaches the port may do everything",
+			"set auth.htpasswd in "+cmp.Or(s.ConfigPath, "the configuration of the server"))
 	}
 	var realm string
 	for _, path := range []string{"/v1/", "/v2/"} {

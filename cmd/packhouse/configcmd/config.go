@@ -124,8 +124,8 @@ func newConfigSchema(a *cli.App) *cobra.Command {
 	return &cobra.Command{
 		Use:   "schema",
 		Short: "Print a JSON Schema of the configuration, for editors",
-		Long: `schema prints a JSON Schema (draft 2020-12) of the file. It is made from the same table as
-docs/configuration.md. Editors with a YAML language server take it from a first line in the file:
+		Long: `schema prints a JSON Schema (draft 2020-12) of the file. Editors with a YAML language server
+take it from a first line in the file:
 # yaml-language-server: $schema=myconfig.schema.json`,
 		Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {

@@ -53,7 +53,8 @@ func newPackLint(a *cli.App) *cobra.Command {
 mistakes, and notes may be intended. It reads values, charts, manifests, schema and presets, and compares the images
 that the charts deploy with those that the pack declares. It exits with 4 if there is an error; --severity sets what
 counts. A comment "# packhouse:ignore CODE reason" in a YAML file silences the finding of the same or the next line; a
-configuration file silences findings anywhere. docs/palette.md explains the codes.`,
+configuration file silences findings anywhere: {severity: warning, ignore: [{code: CODE, reason: TEXT}]}, where
+an item of ignore can also have pack, path and match.`,
 		Example: `  packhouse pack lint ./nginx-1.2.3
   packhouse pack lint packs/* --severity warning --json`,
 		Args: cobra.MinimumNArgs(1),
@@ -102,7 +103,7 @@ func readLintConfig(name string) (*lint.Config, error) {
 	}
 	config, err := lint.ParseConfig(text)
 	if err != nil {
-		return nil, cli.WithHint(err, "docs/palette.md shows the format")
+		return nil, cli.WithHint(err, "write it like {severity: warning, ignore: [{code: CODE, reason: TEXT}]}")
 	}
 	return config, nil
 }

@@ -4,7 +4,9 @@ package storecmd
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"log/slog"
+	"os"
 	"path/filepath"
 
 	"github.com/spf13/cobra"
@@ -16,6 +18,7 @@ import (
 	"packhouse/server/config"
 	"packhouse/server/storage"
 	"packhouse/server/storage/drivers"
+	"packhouse/trust"
 )
 
 // New returns the commands that maintain the store. Each uses the running server, which owns
@@ -79,9 +82,27 @@ func (o *options) withKeeper(cmd *cobra.Command, args []string, do func(context.
 	if c.Storage.Driver == config.InMemory {
 		return errors.New("the store is in the memory of a server, and none is running")
 	}
+	uid := os.Geteuid()
 	if err := deployment.BecomeOwner(c); err != nil {
 		return err
 	}
+	return asOwner(uid, o.inStore(ctx, cmd, c, do))
+}
+
+// asOwner adds a hint to an error if root, the user uid, became the owner of the store, who may not
+// see what root sees.
+func asOwner(uid int, err error) error {
+	if now := os.Geteuid(); now != uid && errors.Is(err, fs.ErrPermission) {
+		return cli.WithHint(err, "root acts as %s here, the owner of the store: give that user what this names",
+			trust.UserName(now))
+	}
+	return err
+}
+
+// inStore opens the store itself for do.
+func (o *options) inStore(
+	ctx context.Context, cmd *cobra.Command, c *config.Config, do func(context.Context, keeper) error,
+) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	log := slog.New(slog.NewTextHandler(o.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
