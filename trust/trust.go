@@ -88,6 +88,9 @@ func fixOwner(path string, mode fs.FileMode, to string) string {
 	if mode.Perm()&0o022 != 0 {
 		command += " && chmod go-w " + quoted
 	}
+	if mode.IsDir() {
+		command += "; its content keeps its owners, and a server of another user cannot use it then"
+	}
 	return "look at it first: if it is not yours, " + foreign + ", otherwise run " + command
 }
 

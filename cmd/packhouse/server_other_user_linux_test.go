@@ -44,7 +44,7 @@ func TestServerOfUnknownUser(t *testing.T) {
 	}{
 		{"status of root", 0, []string{"status", "--dir", s.dir}, []string{
 			"if uid 50022 runs your server, run the command as that user; if not, look at it first",
-			"otherwise run chown root: " + data,
+			"otherwise run chown root: " + data + "; its content keeps its owners",
 		}, []string{addr}},
 		{
 			"check of root", 0,
