@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -31,29 +32,31 @@ func TestSecretModes(t *testing.T) {
 
 // TestEndOfCertificate: it is told of once a day from a month before, louder when it has come, and not any more after a rotation.
 func TestEndOfCertificate(t *testing.T) {
-	now := time.Now()
-	f := newFixture(t, withTLS, func(f *fixture, _ *config.Config) { f.now = func() time.Time { return now } })
+	var clock atomic.Pointer[time.Time]
+	set := func(now time.Time) { clock.Store(&now) }
+	set(time.Now())
+	f := newFixture(t, withTLS, func(f *fixture, _ *config.Config) { f.now = func() time.Time { return *clock.Load() } })
 	certs := f.server.certs
 	told := func(what string) int {
 		certs.Remind()
 		return strings.Count(f.log.String(), what)
 	}
 	const soon, over = "expires soon", "has expired"
-	now = certs.Ends().Add(-60 * 24 * time.Hour)
+	set(certs.Ends().Add(-60 * 24 * time.Hour))
 	if told(soon) != 0 {
 		t.Error("told two months before")
 	}
-	now = certs.Ends().Add(-10 * 24 * time.Hour)
+	set(certs.Ends().Add(-10 * 24 * time.Hour))
 	for range 2 {
 		if told(soon) != 1 {
 			t.Errorf("ten days before:\n%s", f.log)
 		}
 	}
-	now = now.Add(24 * time.Hour)
+	set(clock.Load().Add(24 * time.Hour))
 	if told(soon) != 2 {
 		t.Error("not told again the next day")
 	}
-	now = certs.Ends().Add(time.Hour)
+	set(certs.Ends().Add(time.Hour))
 	want := "packhouse cert rotate --dir " + printable.Shell(filepath.Dir(f.path("myconfig.yml")))
 	if !strings.Contains(f.log.String(), want) {
 		t.Errorf("the remedy is not %s:\n%s", want, f.log)
@@ -61,7 +64,7 @@ func TestEndOfCertificate(t *testing.T) {
 	if told(over) != 1 || told(soon) != 2 {
 		t.Errorf("after the end:\n%s", f.log)
 	}
-	now = time.Now()
+	set(time.Now())
 	f.certificate(nil)
 	certs.Follow()
 	if told(soon) != 2 {

@@ -187,6 +187,10 @@ func publicProgram(t *testing.T, program, root string) string {
 		t.Fatal(err)
 	}
 	beside := fmt.Sprintf("%s-%d", path, time.Now().UnixNano())
+	// A process forked meanwhile would have the file open for writing until its exec, and the program
+	// could not be run (ETXTBSY, https://go.dev/issue/22315).
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
 	if err := errors.Join(os.WriteFile(beside, data, 0o755), os.Rename(beside, path)); err != nil { //nolint:gosec // see publicRoot
 		t.Fatal(err)
 	}
