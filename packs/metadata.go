@@ -124,12 +124,12 @@ func (r *metadataReader) read() *Metadata {
 			r.report(finding.Warning, CodeJSONValue, member.offset, "write "+known[i], "the key %s is not read: its letters have another case", quote(member.key))
 		}
 	}
-	r.judge(m)
+	r.validate(m)
 	return m
 }
 
-// judge validates the values that a push builds names from, and those that Palette reads.
-func (r *metadataReader) judge(m *Metadata) {
+// validate checks the values that a push builds names from, and those that Palette reads.
+func (r *metadataReader) validate(m *Metadata) {
 	at := func(key string) int { return m.places[key] }
 	if m.Name != "" && (!packName().MatchString(m.Name) || len(m.Name) > maxName) {
 		r.report(finding.Refused, CodeName, at("name"), "use lower-case letters and digits, joined by single . _ or -", "%s cannot be a pack's name", quote(m.Name))

@@ -29,8 +29,8 @@ func addHandlers(s *Server, st *state) error {
 	if !c.HTTP.RelativeURLs && c.HTTP.Host != "" {
 		base = strings.TrimSuffix(c.HTTP.Host, "/") + st.prefix
 	}
-	tell := events(s, c)
-	if err := addPackView(s, st, base, tell); err != nil {
+	notify := events(s, c)
+	if err := addPackView(s, st, base, notify); err != nil {
 		return err
 	}
 	mayReferTo, err := urlRule(c.Validation)
@@ -40,7 +40,7 @@ func addHandlers(s *Server, st *state) error {
 	st.registry = registry.New(registry.Options{
 		Sparse: c.Validation.Sparse == "allow", MayReferTo: mayReferTo, MayTag: packview.RefuseParent,
 		Store: s.store, Base: base,
-		MayOverwrite: overwriting(c.Packs), OnEvent: tellPackView(st, tell), Redirect: redirecting(c.Storage.Redirect, s.store),
+		MayOverwrite: overwriting(c.Packs), OnEvent: indexPushes(st, notify), Redirect: redirecting(c.Storage.Redirect, s.store),
 	})
 	return nil
 }

@@ -28,10 +28,10 @@ func Collect(ctx context.Context, store storage.Store, o storage.CollectOptions,
 }
 
 // addPackView creates the handlers of /v1 and the pages.
-func addPackView(s *Server, st *state, base string, tell func(registry.Event)) error {
+func addPackView(s *Server, st *state, base string, notify func(registry.Event)) error {
 	c := st.config
 	view := packview.New(packview.Options{
-		Store: s.store, Records: s.records, Base: base, Overwrite: c.Packs.Overwrite, Now: s.now, OnEvent: fromPackView(tell),
+		Store: s.store, Records: s.records, Base: base, Overwrite: c.Packs.Overwrite, Now: s.now, OnEvent: fromPackView(notify),
 	})
 	made, err := pages.New(pages.Options{
 		View: view, Store: s.store, Prefix: st.prefix, PublicURL: c.HTTP.Host, Packs: c.Packs.Base, Version: s.options.Version,
@@ -44,22 +44,22 @@ func addPackView(s *Server, st *state, base string, tell func(registry.Event)) e
 	return nil
 }
 
-// fromPackView forwards pack view events to tell as registry events, because both use the same
+// fromPackView forwards pack view events to notify as registry events, because both use the same
 // store.
-func fromPackView(tell func(registry.Event)) func(packview.Event) {
-	if tell == nil {
+func fromPackView(notify func(registry.Event)) func(packview.Event) {
+	if notify == nil {
 		return nil
 	}
 	return func(e packview.Event) {
-		tell(registry.Event{
+		notify(registry.Event{
 			Verb: registry.Verb(e.Verb), Repository: e.Grant.Request.Repository, Digest: e.Digest, MediaType: e.MediaType, Manifest: e.Manifest,
 			Size: e.Size, Tags: e.Tags, Identity: e.Grant.Identity, Request: e.Request,
 		})
 	}
 }
 
-// tellPackView indexes archives that were pushed as OCI artifacts, and forwards events.
-func tellPackView(st *state, tell func(registry.Event)) func(registry.Event) {
+// indexPushes indexes archives that were pushed as OCI artifacts, and forwards events.
+func indexPushes(st *state, notify func(registry.Event)) func(registry.Event) {
 	view, _ := st.packview.(*packview.View)
 	return func(e registry.Event) {
 		if e.Verb == registry.Push && e.Manifest != nil && view != nil {
@@ -69,8 +69,8 @@ func tellPackView(st *state, tell func(registry.Event)) func(registry.Event) {
 			}
 			view.Pushed(e.Repository, e.Digest, layers)
 		}
-		if tell != nil {
-			tell(e)
+		if notify != nil {
+			notify(e)
 		}
 	}
 }

@@ -1,4 +1,5 @@
-// Package spelling finds what somebody meant who wrote something else: the key of a configuration, the flag of a command.
+// Package spelling suggests the name that a misspelled one probably stands for: the key of a configuration, the flag of a
+// command.
 package spelling
 
 import "strings"

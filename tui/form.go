@@ -19,7 +19,7 @@ type form struct {
 	step     question.Step
 	entries  []*entry
 	at       int  // among those that are asked now
-	advanced bool // the questions that nearly everybody leaves alone are shown too
+	advanced bool // the questions that few people need are shown too
 	probed   bool // the current answers were probed
 	accepted bool // the warnings that trying brought were shown
 	top      int  // first line in sight
@@ -215,7 +215,7 @@ func (f *form) explain(all bool) {
 	}
 }
 
-// view draws the form in so many columns.
+// view draws the form at a width in columns.
 func (f *form) view(width int) field.View {
 	var view field.View
 	asked := f.asked()

@@ -61,7 +61,7 @@ type lines struct {
 	wanted   chan bool               // requests a line; true: without an echo
 	read     chan inputLine
 	mistakes int  // that were reported so far
-	further  bool // the questions that nearly everybody leaves alone are asked too
+	further  bool // the questions that few people need are asked too
 	asked    bool // there are questions to go back to
 	write    bool // the user confirmed
 }

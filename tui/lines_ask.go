@@ -87,7 +87,7 @@ func (l *lines) ask(q *question.Question) (bool, error) {
 		if err != nil {
 			return false, err
 		}
-		if done && l.judge(q) {
+		if done && l.check(q) {
 			return true, nil
 		}
 		list = !done && l.mistakes == mistakes // a list that was changed
@@ -382,8 +382,8 @@ func (l *lines) refusesAbout(q *question.Question, subject string) bool {
 	return refused
 }
 
-// judge prints the findings about an answer, probes it, and reports whether it is accepted.
-func (l *lines) judge(q *question.Question) bool {
+// check prints the findings about an answer, probes it, and reports whether it is accepted.
+func (l *lines) check(q *question.Question) bool {
 	var findings []finding.Finding
 	if q.Validate != nil {
 		findings = q.Validate(l.ctx, l.m.machine, &l.m.answers)

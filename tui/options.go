@@ -95,7 +95,7 @@ const (
 // Outcome is the result of a session. It alone reports success: the terminal library returns no error for a session that a signal ended.
 type Outcome struct {
 	Stage    Stage
-	Plan     *plan.Plan      // the one that was applied
+	Plan     *plan.Plan      // the applied one
 	Applied  *apply.Applied  //
 	Report   check.Report    // of the last run of the checks
 	Card     plan.Card       // from Proved on

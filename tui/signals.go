@@ -78,7 +78,7 @@ func sizeOf(terminal *os.File) func(tea.Model, tea.Msg) tea.Msg {
 		}
 		width, height, err := term.GetSize(int(terminal.Fd()))
 		if err != nil {
-			return nil // it has gone, and what else tells so ends the program
+			return nil // the terminal is gone; what reads from it ends the program
 		}
 		return tea.WindowSizeMsg{Width: width, Height: height}
 	}

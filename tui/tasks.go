@@ -110,7 +110,7 @@ func (m *model) renewClosed() string {
 	return ""
 }
 
-// serverTask returns the task that starts the server, or stops the one that runs.
+// serverTask returns the task that starts the server, or stops a running one.
 func (m *model) serverTask() task {
 	server := m.manager.state.Server
 	switch {

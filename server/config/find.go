@@ -26,7 +26,7 @@ type Found struct {
 	Unused []string // other existing files that are not read, to warn about
 }
 
-// Find finds the configuration file: the one that REGISTRY_CONFIGURATION_PATH names, that of the
+// Find finds the configuration file: that of REGISTRY_CONFIGURATION_PATH, that of the
 // installation ("" if there is none), then the default paths. A file named by the variable is
 // returned even if it is missing, which [Load] reports. exists is for tests; if nil, the file
 // system is used, where an inaccessible file counts as existing, because skipping it would select

@@ -70,7 +70,7 @@ func (v *View) pushArchive(w http.ResponseWriter, r *http.Request, grant auth.Gr
 		}
 		defer end()
 	}
-	if got.problems, err = judgePush(req, got.contents); err != nil {
+	if got.problems, err = checkPush(req, got.contents); err != nil {
 		return err
 	}
 	tag, err := pushTag(req, got.contents.Metadata)
@@ -188,9 +188,9 @@ func (s *source) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// judgePush returns the warnings of lint. It returns an error if the archive is not a valid pack,
+// checkPush returns the warnings of lint. It returns an error if the archive is not a valid pack,
 // or not the one in the path.
-func judgePush(req route.Request, contents *packs.Contents) ([]finding.Finding, error) {
+func checkPush(req route.Request, contents *packs.Contents) ([]finding.Finding, error) {
 	problems := contents.Lint()
 	if m := contents.Metadata; m != nil {
 		if m.Name != "" && m.Name != req.Pack {

@@ -129,14 +129,14 @@ func sizeOf(content []byte) (size int64) {
 
 // summarize sets what follows from the summary of the archive's record.
 func (f *Version) summarize(repo reference.Repository, now time.Time) {
-	f.Problem = f.judge(repo)
+	f.Problem = f.notPack(repo)
 	if f.Summary != nil {
 		f.State, f.EOL = f.Summary.Lifecycle.State(now), packs.Printable(f.Summary.Lifecycle.EOL)
 	}
 }
 
-// judge returns why a version is not a pack, or "" if it is one or if there is no record yet.
-func (f *Version) judge(repo reference.Repository) string {
+// notPack returns why a version is not a pack, or "" if it is one or if there is no record yet.
+func (f *Version) notPack(repo reference.Repository) string {
 	_, name, _ := repo.Pack()
 	s := f.Summary
 	switch {

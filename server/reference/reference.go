@@ -92,7 +92,7 @@ func (r Repository) IsZero() bool { return r.name == "" }
 const packFolder = "spectro-packs/archive"
 
 // Pack reports whether the repository is a pack's, [<base>/]spectro-packs/archive/<name>, and
-// returns base and name. The tags of such a repository are pack versions.
+// returns base and name. Its tags are pack versions.
 func (r Repository) Pack() (base, name string, ok bool) {
 	folder, name, ok := cutLast(r.name)
 	if !ok || name == "" {

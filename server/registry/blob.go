@@ -29,7 +29,7 @@ func (g *Registry) readBlob(w http.ResponseWriter, r *http.Request, grant auth.G
 	if err := transfer.Serve(w, r, blob, req.Digest); err != nil {
 		return err
 	}
-	g.tell(r, grant, Event{Verb: Pull, Digest: req.Digest, Size: blob.Size()})
+	g.notify(r, grant, Event{Verb: Pull, Digest: req.Digest, Size: blob.Size()})
 	return nil
 }
 
@@ -49,7 +49,7 @@ func (g *Registry) redirect(w http.ResponseWriter, r *http.Request, grant auth.G
 	h.Set("Cache-Control", "no-store") // the address expires
 	h.Set("Content-Length", "0")
 	w.WriteHeader(http.StatusTemporaryRedirect)
-	g.tell(r, grant, Event{Verb: Pull, Digest: req.Digest, Size: -1})
+	g.notify(r, grant, Event{Verb: Pull, Digest: req.Digest, Size: -1})
 	return true, nil
 }
 
@@ -94,6 +94,6 @@ func (g *Registry) deleteBlob(w http.ResponseWriter, r *http.Request, grant auth
 	}
 	w.Header().Set("Content-Length", "0")
 	w.WriteHeader(http.StatusAccepted)
-	g.tell(r, grant, Event{Verb: Delete, Digest: req.Digest, Size: -1})
+	g.notify(r, grant, Event{Verb: Delete, Digest: req.Digest, Size: -1})
 	return nil
 }

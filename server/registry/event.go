@@ -35,8 +35,8 @@ type Event struct {
 	Request    *http.Request
 }
 
-// tell reports an event of a granted request.
-func (g *Registry) tell(r *http.Request, grant auth.Grant, e Event) {
+// notify reports an event of a granted request.
+func (g *Registry) notify(r *http.Request, grant auth.Grant, e Event) {
 	e.Repository, e.Identity, e.Request = grant.Request.Repository, grant.Identity, r
 	g.o.OnEvent(e)
 }

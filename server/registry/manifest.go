@@ -48,7 +48,7 @@ func (g *Registry) readManifest(w http.ResponseWriter, r *http.Request, grant au
 	if tag := grant.Request.Tag; !tag.IsZero() {
 		e.Tags = []reference.Tag{tag}
 	}
-	g.tell(r, grant, e)
+	g.notify(r, grant, e)
 	return nil
 }
 
@@ -117,7 +117,7 @@ func (g *Registry) writeManifest(w http.ResponseWriter, r *http.Request, grant a
 	}
 	h.Set("Content-Length", "0")
 	w.WriteHeader(http.StatusCreated)
-	g.tell(r, grant, Event{
+	g.notify(r, grant, Event{
 		Verb: Push, Digest: put.Digest, MediaType: m.MediaType, Manifest: m, Size: int64(len(content)), Tags: put.Tags,
 	})
 	return nil
@@ -235,7 +235,7 @@ func (g *Registry) deleteTag(w http.ResponseWriter, r *http.Request, grant auth.
 	}
 	w.Header().Set("Content-Length", "0")
 	w.WriteHeader(http.StatusAccepted)
-	g.tell(r, grant, Event{Verb: Delete, Tags: []reference.Tag{req.Tag}, Size: -1})
+	g.notify(r, grant, Event{Verb: Delete, Tags: []reference.Tag{req.Tag}, Size: -1})
 	return nil
 }
 
@@ -260,6 +260,6 @@ func (g *Registry) deleteManifest(w http.ResponseWriter, r *http.Request, grant 
 	}
 	w.Header().Set("Content-Length", "0")
 	w.WriteHeader(http.StatusAccepted)
-	g.tell(r, grant, Event{Verb: Delete, Digest: req.Digest, Size: -1})
+	g.notify(r, grant, Event{Verb: Delete, Digest: req.Digest, Size: -1})
 	return nil
 }

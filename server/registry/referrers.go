@@ -57,7 +57,7 @@ func (g *Registry) listReferrers(w http.ResponseWriter, r *http.Request, grant a
 	if r.Method == http.MethodHead {
 		return nil
 	}
-	_, _ = io.WriteString(w, head) // if the client has left, there is nobody to report to
+	_, _ = io.WriteString(w, head) // ignored: the client may have disconnected
 	for i, entry := range page.entries {
 		if i > 0 {
 			_, _ = io.WriteString(w, ",")

@@ -28,7 +28,7 @@ func (g *Registry) startUpload(w http.ResponseWriter, r *http.Request, grant aut
 			return body.explain(err)
 		}
 		g.created(w, req.Repository, req.Digest)
-		g.tell(r, grant, Event{Verb: Push, Digest: req.Digest, Size: body.n})
+		g.notify(r, grant, Event{Verb: Push, Digest: req.Digest, Size: body.n})
 		return nil
 	}
 	upload, err := g.o.Store.StartUpload(r.Context(), owner(grant), algorithm(grant))
@@ -71,7 +71,7 @@ func (g *Registry) mount(r *http.Request, grant auth.Grant) bool {
 	case g.o.Store.MountBlob(ctx, req.Repository, []reference.Repository{req.From}, req.Mount) != nil:
 		return false
 	}
-	g.tell(r, grant, Event{Verb: Mount, From: req.From, Digest: req.Mount, Size: -1})
+	g.notify(r, grant, Event{Verb: Mount, From: req.From, Digest: req.Mount, Size: -1})
 	return true
 }
 
@@ -148,7 +148,7 @@ func (g *Registry) finishUpload(w http.ResponseWriter, r *http.Request, grant au
 		return g.outOfOrder(req.Repository, req.Upload, body.explain(err))
 	}
 	g.created(w, req.Repository, req.Digest)
-	g.tell(r, grant, Event{Verb: Push, Digest: req.Digest, Size: -1})
+	g.notify(r, grant, Event{Verb: Push, Digest: req.Digest, Size: -1})
 	return nil
 }
 

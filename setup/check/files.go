@@ -66,7 +66,7 @@ func proveFiles(_ context.Context, s *session) Result {
 		if err != nil {
 			return f.unseen(err)
 		}
-		if r, bad := f.judge(info); bad {
+		if r, bad := f.fault(info); bad {
 			return r
 		}
 		present++
@@ -124,8 +124,8 @@ func misplaced(code, path, expected string) Result {
 		trust.MoveAway(path)+", then run packhouse setup --yes")
 }
 
-// judge returns the fault of an existing file.
-func (f File) judge(info fs.FileInfo) (r Result, bad bool) {
+// fault returns the fault of an existing file.
+func (f File) fault(info fs.FileInfo) (r Result, bad bool) {
 	mode := info.Mode().Perm()
 	uid, known := ownerOf(info)
 	switch {

@@ -26,7 +26,7 @@ type resolved struct {
 	primary bool // the name in the URL
 }
 
-// proveName reports whether each name that clients use resolves to this machine, judging by the
+// proveName reports whether each name that clients use resolves to this machine, according to the
 // machine's and the server's addresses, or by which server responds there.
 func proveName(ctx context.Context, s *session) Result {
 	switch {
@@ -137,7 +137,7 @@ func (s *session) judgeName(ctx context.Context, host string, own []netip.Addr, 
 	case len(here) > 0:
 		return unheard(host, here, l)
 	}
-	return s.judgeForeign(ctx, host, foreign, own)
+	return s.checkForeign(ctx, host, foreign, own)
 }
 
 // resolve looks up a name. It returns an address unchanged.
@@ -198,9 +198,9 @@ func unheard(host string, here []netip.Addr, l listening) Result {
 		"correct the DNS entry, or http.addr: with no host it listens at every address")
 }
 
-// judgeForeign returns the result for a name that does not resolve to this machine, judging by the
+// checkForeign returns the result for a name that does not resolve to this machine, according to the
 // server that responds there.
-func (s *session) judgeForeign(ctx context.Context, host string, foreign, own []netip.Addr) Result {
+func (s *session) checkForeign(ctx context.Context, host string, foreign, own []netip.Addr) Result {
 	answers := make([]reply, len(foreign))
 	var wait sync.WaitGroup
 	for i, a := range foreign {

@@ -72,7 +72,7 @@ func (r ManifestFileRow) At(dir string) string {
 }
 
 // drift describes how a file differs from what setup wrote. It returns "" if the file is unchanged
-// or cannot be read, or if initial-passwords or the CA's key is missing: users are told to delete
+// or cannot be read, or if initial-passwords or the CA's key is missing: users are asked to delete
 // the former and move the latter.
 func (r ManifestFileRow) drift(in *Installed) string {
 	info, err := os.Lstat(r.At(in.Dir))

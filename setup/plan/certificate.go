@@ -96,7 +96,7 @@ func identity(info certgen.Info) string {
 		strings.Join(info.Names.Strings(), ", "), installation.Day(info.NotAfter), info.Fingerprint)
 }
 
-// newNames describes how a certificate differs from the one that it replaces.
+// newNames describes how a certificate differs from the previous one.
 func newNames(info, old certgen.Info) []string {
 	var meaning []string
 	if added := info.Names.Without(old.Names).Strings(); len(added) > 0 {

@@ -20,7 +20,7 @@ import (
 	"packhouse/templates"
 )
 
-// Card tells users how to use the registry. It contains no password.
+// Card explains to users how to use the registry. It contains no password.
 type Card struct {
 	URL         string       `json:"url"`      // URL for clients: "https://registry.example.com:5000"
 	Registry    string       `json:"registry"` // host[:port] for image references

@@ -190,8 +190,8 @@ func (a *Answers) acmeDirectory() string {
 	return a.ACMEDirectory
 }
 
-// judgeOrder reports whether a CA can sign for the host name, judging by the answers alone.
-func judgeOrder(a *Answers) []finding.Finding {
+// checkOrder reports whether a CA can sign for the host name, according to the answers alone.
+func checkOrder(a *Answers) []finding.Finding {
 	name := machine.Canonical(a.Hostname)
 	if machine.IsAddress(name) {
 		return refused(setup.CodeName, name+" is an address, and ACME directories sign for names",

@@ -135,7 +135,7 @@ func (a *Answers) Obstacles(user machine.Account, program string) []finding.Find
 	return findings
 }
 
-// contentOfOthers reports whether content below a directory belongs to another user, judging by its
+// contentOfOthers reports whether content below a directory belongs to another user, according to its
 // trees and the files that the last server wrote. Links that the server's user can have made are not
 // followed: they are not content.
 func contentOfOthers(dir string, user machine.Account) bool {

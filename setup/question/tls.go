@@ -47,7 +47,7 @@ func tlsQuestion() *Question {
 				return append(findings, judgeCA(a, m.Time())...)
 			}
 			if Ordered(a) {
-				return judgeOrder(a)
+				return checkOrder(a)
 			}
 			return nil
 		},

@@ -48,7 +48,7 @@ func (f *Many) SetRows(rows []Row) {
 	f.at = max(min(f.at, f.last()), 0)
 }
 
-// last returns the index of the last selectable line. The line after the rows is the one that adds.
+// last returns the index of the last selectable line. The line after the rows adds one.
 func (f *Many) last() int {
 	if f.add != "" {
 		return len(f.rows)

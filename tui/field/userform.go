@@ -23,10 +23,10 @@ const (
 // userForm is the form for one user: name, role, source of the password and, if typed, the password
 // twice.
 type userForm struct {
-	theme  theme.Theme
-	index  int // index of the user in the list; -1: a new one
-	before setup.User
-	judge  func(candidate setup.User) string
+	theme    theme.Theme
+	index    int // index of the user in the list; -1: a new one
+	before   setup.User
+	validate func(candidate setup.User) string
 
 	name   *Text
 	role   *Choice
@@ -37,8 +37,8 @@ type userForm struct {
 	at     int
 }
 
-func newUserForm(t theme.Theme, user setup.User, index int, judge func(candidate setup.User) string) *userForm {
-	f := &userForm{theme: t, index: index, before: user, judge: judge}
+func newUserForm(t theme.Theme, user setup.User, index int, validate func(candidate setup.User) string) *userForm {
+	f := &userForm{theme: t, index: index, before: user, validate: validate}
 	f.name = NewText(t, TextOptions{Label: "Name", Value: user.Name, MaxBytes: 255, Spaces: true, Check: f.checkName})
 	f.role = NewChoice(t, "Role", []Option{
 		{Value: string(setup.Reader), Title: "reader", Text: "pulls"},
@@ -89,7 +89,7 @@ func (f *userForm) checkName(name string) error {
 	if name == "" {
 		return errors.New("a name is needed")
 	}
-	if problem := f.judge(setup.User{Name: name, Role: setup.Reader, Source: setup.Generated}); problem != "" {
+	if problem := f.validate(setup.User{Name: name, Role: setup.Reader, Source: setup.Generated}); problem != "" {
 		return errors.New(problem)
 	}
 	return nil
@@ -106,7 +106,7 @@ func (f *userForm) checkSecret(password string) error {
 		return nil // displayed beside the name, and needed to validate the password
 	}
 	candidate := setup.User{Name: f.name.Value(), Role: setup.Reader, Source: setup.Typed, Password: setup.Secret(password)}
-	if problem := f.judge(candidate); problem != "" {
+	if problem := f.validate(candidate); problem != "" {
 		return errors.New(problem)
 	}
 	return nil

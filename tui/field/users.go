@@ -16,19 +16,19 @@ import (
 
 // Users is an editor of users: a list, and a form for one user.
 type Users struct {
-	theme   theme.Theme
-	users   []setup.User
-	removed []string // names of existing users to remove
-	judge   func(users []setup.User) []finding.Finding
-	at      int
-	form    *userForm
-	left    *userForm // a form left without saving
-	focused bool
+	theme    theme.Theme
+	users    []setup.User
+	removed  []string // names of existing users to remove
+	validate func(users []setup.User) []finding.Finding
+	at       int
+	form     *userForm
+	left     *userForm // a form left without saving
+	focused  bool
 }
 
-// NewUsers returns the editor. judge validates a list of users; Entry of a finding is the user's name.
-func NewUsers(t theme.Theme, users []setup.User, judge func(users []setup.User) []finding.Finding) *Users {
-	return &Users{theme: t, users: slices.Clone(users), judge: judge}
+// NewUsers returns the editor. validate validates a list of users; Entry of a finding is the user's name.
+func NewUsers(t theme.Theme, users []setup.User, validate func(users []setup.User) []finding.Finding) *Users {
+	return &Users{theme: t, users: slices.Clone(users), validate: validate}
 }
 
 // Users returns the current list.
@@ -147,7 +147,7 @@ func (f *Users) open(index int) {
 	if index >= 0 {
 		user = f.users[index]
 	}
-	judge := func(candidate setup.User) string {
+	validate := func(candidate setup.User) string {
 		users := slices.Clone(f.users)
 		if index >= 0 {
 			users[index] = candidate
@@ -159,17 +159,17 @@ func (f *Users) open(index int) {
 				return fmt.Sprintf("there is a user %q already", candidate.Name)
 			}
 		}
-		if f.judge == nil {
+		if f.validate == nil {
 			return ""
 		}
-		for _, found := range f.judge(users) {
+		for _, found := range f.validate(users) {
 			if found.Severity == finding.Refused && found.Entry == candidate.Name {
 				return found.Sentence()
 			}
 		}
 		return ""
 	}
-	f.form = newUserForm(f.theme, user, index, judge)
+	f.form = newUserForm(f.theme, user, index, validate)
 }
 
 func (f *Users) save() {

@@ -81,8 +81,8 @@ func (h Certificate) Verify(now time.Time) error {
 	return nil
 }
 
-// Prove verifies the certificate of an installation and compares it with the one that its
-// running server presents.
+// Prove verifies the certificate of an installation and compares it with that of its
+// running server.
 func Prove(ctx context.Context, a *cli.App, dir string) error {
 	h, err := Load(ctx, a, dir)
 	if err != nil {

@@ -71,13 +71,13 @@ logo. Review them before you push.
 // buildPack fetches the charts, and creates the pack.
 func buildPack(ctx context.Context, a *cli.App, o buildFlags) error {
 	if err := o.build.Validate(); err != nil {
-		return cli.UsageError(told(err))
+		return cli.UsageError(commandError(err))
 	}
 	refs := make([]packs.ChartRef, len(o.charts))
 	for i, text := range o.charts {
 		var err error
 		if refs[i], err = packs.ParseChartRef(text, o.repo); err != nil {
-			return cli.UsageError(told(err))
+			return cli.UsageError(commandError(err))
 		}
 	}
 	if o.repo != "" && !slices.ContainsFunc(refs, func(r packs.ChartRef) bool { return r.Repo != "" }) {
@@ -86,7 +86,7 @@ func buildPack(ctx context.Context, a *cli.App, o buildFlags) error {
 	for _, ref := range refs {
 		chart, err := fetchChart(ctx, a, o.registry, ref)
 		if err != nil {
-			return told(err)
+			return commandError(err)
 		}
 		o.build.Charts = append(o.build.Charts, chart)
 	}
@@ -98,7 +98,7 @@ func buildPack(ctx context.Context, a *cli.App, o buildFlags) error {
 		return cli.Silent(cli.ExitFindings)
 	}
 	if err != nil {
-		return told(err)
+		return commandError(err)
 	}
 	if o.push {
 		a.Say("made %s", printable.Line(folder))

@@ -88,7 +88,7 @@ func readArchiveFile(ctx context.Context, name string) (*packs.Pack, error) {
 	defer file.Close() //nolint:errcheck // read only
 	contents, err := packs.ReadArchive(ctx, file, packs.Limits{}, nil)
 	if err != nil {
-		return nil, told(err)
+		return nil, commandError(err)
 	}
 	return contents.Pack, nil
 }

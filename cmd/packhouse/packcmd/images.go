@@ -122,7 +122,7 @@ func packFolder(a *cli.App, cmd *cobra.Command, arg string, o registryOptions) (
 	pulled, err := client.Pull(cmd.Context(), ref, temporary, nil)
 	if err != nil {
 		cleanup()
-		return "", nil, told(err)
+		return "", nil, commandError(err)
 	}
 	return pulled.Dir, cleanup, nil
 }

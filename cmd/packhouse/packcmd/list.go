@@ -49,7 +49,7 @@ Palette does not install it; without --name, of the highest version of each pack
 			}
 			listed, err := client.List(cmd.Context())
 			if err != nil {
-				return told(err)
+				return commandError(err)
 			}
 			printable.Value(&listed)
 			if o.json {
@@ -89,7 +89,7 @@ func sameServer(a, b string) bool {
 func listVersions(a *cli.App, cmd *cobra.Command, client *packs.Client, o listFlags) error {
 	versions, err := client.Versions(cmd.Context(), o.name)
 	if err != nil {
-		return told(err)
+		return commandError(err)
 	}
 	printable.Value(&versions)
 	if o.json {
@@ -128,7 +128,7 @@ func newPackTagAdd(a *cli.App) *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ref, err := packs.ParseReference(args[0])
 			if err != nil {
-				return cli.UsageError(told(err))
+				return cli.UsageError(commandError(err))
 			}
 			tag, err := packs.ParseTag(packs.Tag{Group: group, Label: args[1]}.String())
 			if err != nil {
@@ -140,7 +140,7 @@ func newPackTagAdd(a *cli.App) *cobra.Command {
 			}
 			now, before, err := client.AddTag(cmd.Context(), ref, tag)
 			if err != nil {
-				return told(err)
+				return commandError(err)
 			}
 			if before != "" && before != now {
 				a.Warn("%s:%s was %s until now", ref.Name, tag, before)
@@ -165,7 +165,7 @@ still be pulled by its digest, until garbage collection removes it.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ref, err := packs.ParseReference(args[0])
 			if err != nil {
-				return cli.UsageError(told(err))
+				return cli.UsageError(commandError(err))
 			}
 			if ref.Tag == "" {
 				return cli.UsageError(fmt.Errorf("%q names no tag, write NAME:TAG", args[0]))
@@ -175,7 +175,7 @@ still be pulled by its digest, until garbage collection removes it.`,
 				return err
 			}
 			if err := client.DeleteTag(cmd.Context(), ref); err != nil {
-				return told(err)
+				return commandError(err)
 			}
 			a.Say("deleted %s", ref)
 			return nil

@@ -67,7 +67,7 @@ func runLogin(ctx context.Context, a *cli.App, o LoginOptions) error {
 	home := homeOf(a, o.registry.home)
 	settings, err := home.Load()
 	if err != nil {
-		return told(err)
+		return commandError(err)
 	}
 	connection, err := newConnection(a, o.registry, settings)
 	if err != nil {
@@ -82,7 +82,7 @@ func runLogin(ctx context.Context, a *cli.App, o LoginOptions) error {
 	connection.options.Credential = auth.StaticCredential(connection.server, given)
 	client, err := packs.NewClient(connection.options)
 	if err != nil {
-		return told(err)
+		return commandError(err)
 	}
 	asked, err := client.Login(ctx)
 	if err != nil {
@@ -90,7 +90,7 @@ func runLogin(ctx context.Context, a *cli.App, o LoginOptions) error {
 	}
 	store, err := home.Credentials()
 	if err != nil {
-		return told(err)
+		return commandError(err)
 	}
 	if err := store.Put(ctx, credentials.ServerAddressFromRegistry(connection.server), given); err != nil {
 		return helperError("keep the password", err)
@@ -130,7 +130,7 @@ func loginError(err error, server, user string) error {
 		return cli.WithHint(fmt.Errorf("%s did not accept user %q with this password", server, user),
 			"on the server, packhouse user list shows the users and packhouse user passwd sets a password")
 	}
-	return told(err)
+	return commandError(err)
 }
 
 // helperError explains a failure of docker's credential store. A credential helper is a program
@@ -191,7 +191,7 @@ func newRegistryLogout(a *cli.App) *cobra.Command {
 			home := homeOf(a, o.home)
 			settings, err := home.Load()
 			if err != nil {
-				return told(err)
+				return commandError(err)
 			}
 			connection, err := connect(a, o, settings)
 			if err != nil {
@@ -199,7 +199,7 @@ func newRegistryLogout(a *cli.App) *cobra.Command {
 			}
 			store, err := home.Credentials()
 			if err != nil {
-				return told(err)
+				return commandError(err)
 			}
 			address := credentials.ServerAddressFromRegistry(connection.server)
 			kept, err := store.Get(cmd.Context(), address)

@@ -33,7 +33,7 @@ highest version; a parent tag such as 1.24.x selects the highest one below it.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ref, err := packs.ParseReference(args[0])
 			if err != nil {
-				return cli.UsageError(told(err))
+				return cli.UsageError(commandError(err))
 			}
 			client, err := packClient(a, o)
 			if err != nil {
@@ -46,7 +46,7 @@ highest version; a parent tag such as 1.24.x selects the highest one below it.`,
 			pulled, err := client.Pull(cmd.Context(), ref, args[1], bar.Show("pulling"))
 			bar.End()
 			if err != nil {
-				return told(err)
+				return commandError(err)
 			}
 			warnProblems(a, pulled.Contents.Lint())
 			if pulled.Tag != ref.Tag {
@@ -75,7 +75,7 @@ func packOf(a *cli.App, cmd *cobra.Command, arg string, o registryOptions) (*pac
 	}
 	pulled, err := client.Inspect(cmd.Context(), ref)
 	if err != nil {
-		return nil, told(err)
+		return nil, commandError(err)
 	}
 	return pulled.Contents.Pack, nil
 }

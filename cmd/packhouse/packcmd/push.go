@@ -110,7 +110,7 @@ func pushOne(ctx context.Context, a *cli.App, o pushFlags) error {
 		return cli.Silent(cli.ExitFindings)
 	}
 	if err != nil {
-		return told(err)
+		return commandError(err)
 	}
 	warnPushed(a, client, pushed)
 	if pushed.Unchanged {

@@ -84,7 +84,7 @@ func connect(a *cli.App, o registryOptions, settings *clientconfig.Settings) (co
 	}
 	server, plain, err := packs.ParseServer(name)
 	if err != nil {
-		return connection{}, cli.UsageError(told(err))
+		return connection{}, cli.UsageError(commandError(err))
 	}
 	known := settings.Servers[server]
 	c := connection{
@@ -149,7 +149,7 @@ func packClient(a *cli.App, o registryOptions) (*packs.Client, error) {
 	home := homeOf(a, o.home)
 	settings, err := home.Load()
 	if err != nil {
-		return nil, told(err)
+		return nil, commandError(err)
 	}
 	c, err := connect(a, o, settings)
 	if err != nil {
@@ -157,16 +157,16 @@ func packClient(a *cli.App, o registryOptions) (*packs.Client, error) {
 	}
 	store, err := home.Credentials()
 	if err != nil {
-		return nil, told(err)
+		return nil, commandError(err)
 	}
 	warnInsecure(a, c)
 	c.options.Credential = credentials.Credential(store)
 	client, err := packs.NewClient(c.options)
-	return client, told(err)
+	return client, commandError(err)
 }
 
-// told converts an error of package packs to a command-line error.
-func told(err error) error {
+// commandError converts an error of package packs to a command-line error.
+func commandError(err error) error {
 	if failure, ok := errors.AsType[*packs.Failure](err); ok {
 		if failure.Remedy == "" {
 			return err

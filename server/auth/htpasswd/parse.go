@@ -140,7 +140,7 @@ func (l *line) read(number int) *finding.Finding {
 	if desCrypt().MatchString(hash) {
 		what = "the text after the colon is a crypt (DES) hash or a password in plain text, only bcrypt is accepted"
 	}
-	// The name is left out: fields of such a line may be swapped, and then it is the password.
+	// The name is left out: its fields may be swapped, and then it is the password.
 	return problem(CodePlain, what, remedyHash+", and take the exposed one out of use")
 }
 

@@ -12,7 +12,7 @@ import (
 )
 
 // Collect runs the garbage collection of a store and removes the records of removed archives. If a
-// record cannot be removed, it returns the report and an error; such a record only occupies space.
+// record cannot be removed, it returns the report and an error; the record then only occupies space.
 func Collect(ctx context.Context, store storage.Store, o storage.CollectOptions, report func(storage.Verdict)) (storage.CollectReport, error) {
 	derived, ok := store.(storage.Derived)
 	if !ok || o.DryRun {

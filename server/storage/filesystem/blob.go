@@ -123,7 +123,7 @@ func (s *Store) readPending(f disk.File, info disk.Info, d digest.Digest) (io.Re
 	if n, err := f.ReadAt(body, 0); int64(n) < info.Size {
 		return nil, fmt.Errorf("read blob: %w", err)
 	}
-	if err := s.judge(f, info, d, d.Algorithm().FromBytes(body), info.Size, epoch); err != nil {
+	if err := s.checkDigest(f, info, d, d.Algorithm().FromBytes(body), info.Size, epoch); err != nil {
 		return nil, err
 	}
 	return bytes.NewReader(body), nil

@@ -96,7 +96,7 @@ func (r *firstReader) stream(p []byte) (int, error) {
 			return 0, r.failed
 		}
 		r.h.Write(r.tail)
-		if r.failed = r.s.judge(r.f, r.info, r.d, digest.NewDigest(r.d.Algorithm(), r.h), r.info.Size, r.epoch); r.failed != nil {
+		if r.failed = r.s.checkDigest(r.f, r.info, r.d, digest.NewDigest(r.d.Algorithm(), r.h), r.info.Size, r.epoch); r.failed != nil {
 			return 0, r.failed
 		}
 	}

@@ -11,7 +11,7 @@ import (
 // stops.
 const mostNoted = 1 << 20
 
-// gcState tells a running collection which digests were used since it began.
+// gcState records for a running collection which digests were used since it began.
 type gcState struct {
 	running atomic.Bool
 	turn    chan struct{} // serializes collections

@@ -183,7 +183,7 @@ func (j *journal) put(seg *segment, at int64) error {
 	return writeAt(seg.file, j.buf, at)
 }
 
-// wrote completes a batch or, after an error, queues it once more for the other segment.
+// wrote completes a batch or, after an error, queues it again for the other segment.
 func (j *journal) wrote(seg *segment, batch []*entry, err error) {
 	j.mu.Lock()
 	if err == nil {
@@ -301,7 +301,7 @@ func (j *journal) room() (*segment, error) {
 		case !j.active.spoilt && end+j.reserve() <= j.size:
 			return j.active, nil
 		case j.active.spoilt && j.other().spoilt && !j.other().leaving:
-			if err := j.mend(j.other()); err != nil {
+			if err := j.moveSpoilt(j.other()); err != nil {
 				return nil, unavailable(err)
 			}
 		case !j.turn():
@@ -310,9 +310,9 @@ func (j *journal) room() (*segment, error) {
 	}
 }
 
-// mend moves a spoilt segment without records to a new file. It is called by the leader with j.mu
+// moveSpoilt moves a spoilt segment without records to a new file. It is called by the leader with j.mu
 // held, which it releases in between.
-func (j *journal) mend(seg *segment) error {
+func (j *journal) moveSpoilt(seg *segment) error {
 	j.mu.Unlock()
 	err := j.move(seg)
 	j.mu.Lock()

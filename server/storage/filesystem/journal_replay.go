@@ -135,7 +135,7 @@ func (r *replayer) all(records []foundRecord) error {
 		return err
 	}
 	r.links = r.s.histories(records)
-	if err := r.judgeLinks(); err != nil {
+	if err := r.compareLinks(); err != nil {
 		return err
 	}
 	for n, record := range records {
@@ -151,8 +151,8 @@ func (r *replayer) all(records []foundRecord) error {
 	return r.repositories()
 }
 
-// judgeLinks finds the links that another server has moved, before anything is changed.
-func (r *replayer) judgeLinks() error {
+// compareLinks finds the links that another server has moved, before anything is changed.
+func (r *replayer) compareLinks() error {
 	r.foreign = map[string]bool{}
 	for name, h := range r.links {
 		info, err := r.s.disk.Stat(name)

@@ -16,8 +16,8 @@ import (
 
 // A session's running hash describes the bytes that passed through one descriptor. It can be
 // trusted only while that descriptor stays open, because only its fsync reports every failed
-// write-back of those bytes. So the descriptor stays open between chunks and is the one that
-// completion syncs. A session without it is synced, read back and hashed before its offset is
+// write-back of those bytes. So the descriptor stays open between chunks and
+// completion syncs it. A session without it is synced, read back and hashed before its offset is
 // acknowledged.
 
 // mostOpenSessions bounds the descriptors that sessions keep open between chunks.

@@ -19,7 +19,7 @@ const (
 
 // verified is a cache of blobs that were hashed and found intact, by digest, inode, size, change
 // time and epoch. A changed file does not match. The cache is bounded and evicts freely; an evicted
-// blob is hashed once more.
+// blob is hashed again.
 //
 // An epoch ends when the kernel reports that a write to the file system failed. What was hashed
 // before may have been pages that never reached the device, so earlier epochs do not count.

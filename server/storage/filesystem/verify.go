@@ -19,7 +19,7 @@ func (s *Store) verify(ctx context.Context, f disk.File, info disk.Info, d diges
 	if err != nil {
 		return fmt.Errorf("read blob: %w", err)
 	}
-	return s.judge(f, info, d, got, n, epoch)
+	return s.checkDigest(f, info, d, got, n, epoch)
 }
 
 // hashFile hashes the first size bytes of a file. Its position does not move.
@@ -31,8 +31,8 @@ func hashFile(ctx context.Context, f disk.File, size int64, alg digest.Algorithm
 	return digest.NewDigest(alg, h), n, err
 }
 
-// judge compares got, the digest of n bytes of a file read since epoch, with the expected digest d.
-func (s *Store) judge(f disk.File, info disk.Info, d, got digest.Digest, n int64, epoch uint64) error {
+// checkDigest compares got, the digest of n bytes of a file read since epoch, with the expected digest d.
+func (s *Store) checkDigest(f disk.File, info disk.Info, d, got digest.Digest, n int64, epoch uint64) error {
 	if got == d {
 		s.verified.add(d, info, epoch)
 		return nil

@@ -109,7 +109,7 @@ func (s *Store) openBlob(ctx context.Context, repo reference.Repository, d diges
 		src.drop()
 		return nil, fmt.Errorf("read blob: %w", err)
 	}
-	if err := src.judge(target.Algorithm().FromBytes(src.held)); err != nil {
+	if err := src.checkDigest(target.Algorithm().FromBytes(src.held)); err != nil {
 		return nil, err
 	}
 	return b, nil

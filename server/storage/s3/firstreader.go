@@ -92,7 +92,7 @@ func (r *firstReader) end() error {
 		return fmt.Errorf("read blob: %w", err)
 	}
 	r.h.Write(tail)
-	if err := r.src.judge(digest.NewDigest(r.d.Algorithm(), r.h)); err != nil {
+	if err := r.src.checkDigest(digest.NewDigest(r.d.Algorithm(), r.h)); err != nil {
 		return err
 	}
 	r.tail = tail

@@ -132,7 +132,7 @@ func (s *Store) Tags(ctx context.Context, repo reference.Repository, last string
 		return nil, false, fmt.Errorf("list tags: %w", err)
 	}
 	if len(p.objects) > 0 && last == "" && !s.opt.ReadOnly {
-		if err := s.mendTags(ctx, repo.String()); err != nil {
+		if err := s.completeTags(ctx, repo.String()); err != nil {
 			return nil, false, err
 		}
 		return s.tagPage(ctx, repo.String(), last, n)

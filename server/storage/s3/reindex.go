@@ -162,7 +162,7 @@ func (s *Store) reindex(ctx context.Context, all bool) (storage.ReindexReport, e
 		if record.Scanned[w.name] == w.signature && len(w.revisions) > 0 || len(w.revisions) == 0 {
 			return nil
 		}
-		n, err := s.mendReferrers(ctx, w)
+		n, err := s.completeReferrers(ctx, w)
 		report.Referrers += n
 		return err
 	})
@@ -181,7 +181,7 @@ func (s *Store) reindex(ctx context.Context, all bool) (storage.ReindexReport, e
 			}
 		}
 		if r.inTags != r.tags {
-			if err := s.mendTags(ctx, repo); err != nil {
+			if err := s.completeTags(ctx, repo); err != nil {
 				return report, err
 			}
 		}
@@ -213,9 +213,9 @@ func (s *Store) sumIndexes(ctx context.Context, of func(string) *repositorySums)
 	return nil
 }
 
-// mendReferrers writes the missing referrer entries of a repository's manifests and records what the
+// completeReferrers writes the missing referrer entries of a repository's manifests and records what the
 // manifests need. It returns how many of them have a subject.
-func (s *Store) mendReferrers(ctx context.Context, w *walked) (int, error) {
+func (s *Store) completeReferrers(ctx context.Context, w *walked) (int, error) {
 	there := map[string]bool{}
 	err := walk(ctx, s.bucket, refsPrefix(w.name), func(o object) error {
 		there[o.key] = true

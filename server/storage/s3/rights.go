@@ -109,8 +109,8 @@ func (p *probing) multipart(ctx context.Context, dir, from string, readable bool
 	p.pass(RightMultipart, "%s", what)
 }
 
-// tryMultipart performs every multipart operation that the store uses, and names the one that
-// fails.
+// tryMultipart performs every multipart operation that the store uses, and names the failing
+// one.
 func (p *probing) tryMultipart(ctx context.Context, key, from string) error {
 	id, err := p.c.startMultipart(ctx, key)
 	if err != nil {

@@ -28,7 +28,7 @@ const (
 	deleteWait = 30 * time.Second
 	// abandoned is the age, by the S3 service's clock, at which the process behind a deletion or an
 	// announcement is considered dead. Requests carry their signing time, and S3 rejects them after
-	// fifteen minutes, so no request of such a process can still arrive.
+	// fifteen minutes, so no request of that process can still arrive.
 	abandoned = 20 * time.Minute
 	// sendWithin is how long after verifying a condition a collector may send requests that depend
 	// on it.

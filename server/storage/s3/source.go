@@ -149,11 +149,11 @@ func (r *source) adopt() error {
 	return r.s.check(r.ctx, r.digest, o)
 }
 
-// judge compares the digest hashed by a reader of the whole blob with the expected one.
-func (r *source) judge(got digest.Digest) error {
+// checkDigest compares the digest hashed by a reader of the whole blob with the expected one.
+func (r *source) checkDigest(got digest.Digest) error {
 	switch {
 	case !r.replaced:
-		return r.s.judge(r.ctx, r.digest, r.o, got)
+		return r.s.checkDigest(r.ctx, r.digest, r.o, got)
 	case got == r.digest:
 		return nil
 	}

@@ -84,11 +84,11 @@ func (s *Store) verify(ctx context.Context, d digest.Digest, o object) error {
 	if _, err := io.CopyBuffer(onlyWriter{h}, onlyReader{src}, make([]byte, 128<<10)); err != nil {
 		return err
 	}
-	return s.judge(ctx, d, o, digest.NewDigest(d.Algorithm(), h))
+	return s.checkDigest(ctx, d, o, digest.NewDigest(d.Algorithm(), h))
 }
 
-// judge compares the computed digest of an object with the expected one.
-func (s *Store) judge(ctx context.Context, d digest.Digest, o object, got digest.Digest) error {
+// checkDigest compares the computed digest of an object with the expected one.
+func (s *Store) checkDigest(ctx context.Context, d digest.Digest, o object, got digest.Digest) error {
 	if got == d {
 		s.remember(d, o.etag, o.size)
 		return nil

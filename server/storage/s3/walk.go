@@ -135,8 +135,8 @@ func (s *Store) listedTags(ctx context.Context, repo string) ([]string, error) {
 	return all, nil
 }
 
-// mendTags reconciles the tag index of a repository with its tags, which may change concurrently.
-func (s *Store) mendTags(ctx context.Context, repo string) error {
+// completeTags reconciles the tag index of a repository with its tags, which may change concurrently.
+func (s *Store) completeTags(ctx context.Context, repo string) error {
 	all, err := s.listedTags(ctx, repo)
 	if err != nil {
 		return err
@@ -161,12 +161,12 @@ func (s *Store) mendTags(ctx context.Context, repo string) error {
 		stale = append(stale, t)
 	}
 	return errors.Join(
-		inParallel(ctx, len(missing), wide, func(ctx context.Context, i int) error { return s.mendTag(ctx, repo, missing[i]) }),
+		inParallel(ctx, len(missing), wide, func(ctx context.Context, i int) error { return s.completeTag(ctx, repo, missing[i]) }),
 		inParallel(ctx, len(stale), wide, func(ctx context.Context, i int) error { return s.removeTagEntry(ctx, repo, stale[i]) }),
 	)
 }
 
-func (s *Store) mendTag(ctx context.Context, repo, tag string) error {
+func (s *Store) completeTag(ctx context.Context, repo, tag string) error {
 	if err := s.putEntry(ctx, tagEntry(repo, tag)); err != nil {
 		return err
 	}
