@@ -31,7 +31,8 @@ func Collect(ctx context.Context, store storage.Store, o storage.CollectOptions,
 func addPackView(s *Server, st *state, base string, notify func(registry.Event)) error {
 	c := st.config
 	view := packview.New(packview.Options{
-		Store: s.store, Records: s.records, Base: base, Overwrite: c.Packs.Overwrite, Now: s.now, OnEvent: fromPackView(notify),
+		Store: s.store, Records: s.records, Base: base, Overwrite: c.Packs.Overwrite, Now: s.now,
+		OnEvent: fromPackView(notify),
 	})
 	made, err := pages.New(pages.Options{
 		View: view, Store: s.store, Prefix: st.prefix, PublicURL: c.HTTP.Host, Packs: c.Packs.Base, Version: s.options.Version,

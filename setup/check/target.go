@@ -153,7 +153,7 @@ func (s *session) address(address string) string {
 // tlsConfig trusts only the certificates that clients trust.
 func (s *session) tlsConfig() *tls.Config {
 	c := &tls.Config{MinVersion: tls.VersionTLS12, Time: s.Now}
-	if s.pending() != nil && s.Served != "" { // a placeholder is self-signed: accept the certificate that the server reports
+	if s.pending() != nil && s.Served != "" { // a self-signed placeholder: accept what the server reports
 		c.InsecureSkipVerify = true
 		c.VerifyConnection = func(state tls.ConnectionState) error {
 			if len(state.PeerCertificates) > 0 && certgen.Fingerprint(state.PeerCertificates[0]) == s.Served {
