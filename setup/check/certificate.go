@@ -15,6 +15,9 @@ func proveCertificate(_ context.Context, s *session) Result {
 	if s.base == nil {
 		return notProven("without a configuration the certificate is unknown")
 	}
+	if s.Offloaded {
+		return notProven("the server speaks plain HTTP: the proxy in front of it has the certificate")
+	}
 	if !s.secure() {
 		return notProven("TLS is off: passwords cross the network unencrypted")
 	}

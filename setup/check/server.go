@@ -334,6 +334,9 @@ func (s *session) send(ctx context.Context, method, path string, c credentials, 
 	if target.Host != s.base.Host || target.Scheme != s.base.Scheme {
 		return answer{}, fmt.Errorf("server sends to another origin, %s", target.Host) // never send credentials to another origin
 	}
+	if s.Offloaded {
+		target.Scheme = "http"
+	}
 	req, err := http.NewRequestWithContext(ctx, method, target.String(), body)
 	if err != nil {
 		return answer{}, err

@@ -34,6 +34,7 @@ type Target struct {
 	Names      certgen.Names       // names that clients use
 	URL        string              // base URL of clients
 	Dial       string              // host:port to connect to instead of URL's; empty: resolve URL
+	Offloaded  bool                // the server at Dial speaks plain HTTP; a proxy in front of it speaks TLS with clients
 	Instance   string              // nonce of the running server; empty: unknown
 	Users      []User
 
@@ -189,7 +190,7 @@ func (s *session) fingerprint() string {
 }
 
 // secure reports whether the server uses TLS.
-func (s *session) secure() bool { return s.base != nil && s.base.Scheme == "https" }
+func (s *session) secure() bool { return s.base != nil && s.base.Scheme == "https" && !s.Offloaded }
 
 // reachable reports whether the server was reached by an earlier check. Otherwise, later checks
 // would fail for the same reason. It returns false for a remote server with a bad certificate, so

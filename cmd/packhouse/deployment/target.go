@@ -108,6 +108,7 @@ func collectTarget(ctx context.Context, a *cli.App, s Subject) check.Target {
 	if t.URL == "" {
 		t.URL = address(t.Config, t.Names)
 	}
+	t.Offloaded = !t.Config.HTTP.TLS.Enabled() && strings.HasPrefix(t.URL, "https:")
 	t.Names = withHost(t.Names, t.URL)
 	if s.Installed != nil {
 		t.Users = users(s)
