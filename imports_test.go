@@ -1,13 +1,13 @@
 package packhouse_test
 
 // mayImport is the import graph: for each package the packages of this module
-// that it may import. Arrows go down only. docs/architecture.md tells why.
+// that it may import. Imports point downward only; docs/architecture.md gives the reasons.
 //
 // A package without a row of its own belongs to the nearest row above it
 // (setup/question to setup), and may import that row's whole tree. "x/..." is
 // x with all that is below it.
 var mayImport = map[string][]string{
-	// The roof: wires everything.
+	// The commands wire everything.
 	"cmd": {"..."},
 	"cmd/packhouse/setupcmd": {
 		"cmd/packhouse/certcmd", "cmd/packhouse/deployment", "cmd/packhouse/cli", "setup/...", "tui/...", "server",
@@ -32,7 +32,7 @@ var mayImport = map[string][]string{
 	"cmd/packhouse/cli":        {"setup/...", "server/admin", "tui/echo", groundFloor},
 	"cmd/packhouse/porttest":   {},
 
-	// The wing of the terminal.
+	// The side of the terminal.
 	"tui": {"setup/...", groundFloor},
 	"setup/apply": {
 		"setup", "setup/machine", "setup/installation", "setup/question", "setup/answer", "setup/plan", groundFloor,
@@ -55,7 +55,7 @@ var mayImport = map[string][]string{
 	"setup/check":               {groundFloor},
 	"setup":                     {groundFloor},
 
-	// The wing of the server.
+	// The side of the server.
 	"server":          {"server/...", "certgen", "finding", "printable", "trust"},
 	"server/auth":     {"finding", "printable", "server/auth/htpasswd", "server/config", "server/problem", "server/reference", "server/route", "trust"},
 	"server/registry": {"server/auth", "server/manifest", "server/problem", "server/reference", "server/route", "server/storage", "server/transfer"},
@@ -82,7 +82,7 @@ var mayImport = map[string][]string{
 		"server/storage", "server/storage/quota", "server/storage/disk", "server/config", "server/manifest",
 		"server/reference",
 	},
-	// The store in memory is the one on disk, over a disk that forgets.
+	// The store in memory is the filesystem driver over a disk in memory.
 	"server/storage/inmemory": {"server/storage", "server/storage/disk", "server/storage/filesystem", "server/manifest", "server/reference"},
 	// A client of a bucket is configured in many ways: it takes the section of
 	// the configuration as it is.
@@ -99,7 +99,7 @@ var mayImport = map[string][]string{
 	"server/registry/registrytest": {"server/..."},
 	"server/packview/packviewtest": {"server/..."},
 
-	// The ground floor, on which both wings stand.
+	// Packages that both sides share.
 	"finding":                {},
 	"server/config":          {"certgen", "finding", "server/auth/htpasswd", "server/config/yamledit", "spelling", "trust"}, // it verifies what a configuration points at
 	"server/config/yamledit": {},
@@ -118,14 +118,14 @@ var mayImport = map[string][]string{
 // everywhere lists packages that every package may import. They know nothing of packhouse.
 var everywhere = []string{"pattern"}
 
-// groundFloor stands in mayImport for the packages that both wings share.
+// groundFloor is replaced in mayImport by the packages that both sides share.
 const groundFloor = "(ground floor)"
 
 var groundFloorPackages = []string{"certgen", "finding", "packs", "printable", "server/auth/htpasswd", "server/config", "spelling", "templates", "trust"}
 
 // onlyIn names, for packages from outside, the trees that may import them:
 // a terminal library in the server, or a database of one storage engine in the
-// protocol, would be a wall in the wrong place.
+// protocol, would break the separation.
 var onlyIn = map[string][]string{
 	"github.com/charmbracelet": {"tui"},
 	"github.com/spf13/cobra":   {"cmd"},

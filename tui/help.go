@@ -37,7 +37,7 @@ All of it is written, or nothing; what is replaced is kept in a backup, and Roll
 ` + theme.Caution + ` works, but needs attention
 ` + theme.Failed + ` does not work: below it stand the cause and what to do
 ` + theme.Unknown + ` could not be proven from here: below it stands why
-What stands in brackets is a code that never changes. packhouse check proves the same at any time.`
+A word in brackets is a code that never changes. packhouse check repeats these checks at any time.`
 
 	cardHelp = `What clients need to use the registry. handoff.md has it for others, with the fields of Palette's forms and without passwords.
 Passwords that were generated are stored as hashes only: p shows them, and hides them again. Whoever leaves without having looked finds them in ` +

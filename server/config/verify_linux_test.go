@@ -3,11 +3,13 @@ package config
 import (
 	"net"
 	"os"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 )
 
 // asNobody runs f with the rights of nobody over files. Root passes every permission test.
@@ -95,5 +97,29 @@ func TestVerifyPortOfAnotherUser(t *testing.T) {
 		if got := strings.Join(p.findings(loaded, Probes{MayRun: mayRun}), "\n"); !strings.Contains(got, want) {
 			t.Errorf("got %s, want %s", got, want)
 		}
+	}
+}
+
+// TestAuditPipeIsNotRead checks that a named pipe with a writer, in the place of the audit log, does not
+// keep the check waiting.
+func TestAuditPipeIsNotRead(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "pipe")
+	if err := syscall.Mkfifo(path, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	writer, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer writer.Close()
+	checked := make(chan error, 1)
+	go func() { checked <- CheckAudit(path) }()
+	select {
+	case err := <-checked:
+		if err != nil {
+			t.Error(err)
+		}
+	case <-time.After(time.Minute):
+		t.Fatal("the check reads the pipe")
 	}
 }

@@ -199,13 +199,20 @@ func (v *verifier) audit() {
 }
 
 // CheckAudit returns an error if an existing file has content, and it does not begin like an audit
-// log: the server must not append to other files. A file that cannot be read is accepted.
+// log: the server must not append to other files. A file that cannot be read is accepted, and so is a
+// pipe or a device, which reading could block on or take bytes from.
 func CheckAudit(path string) error {
-	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
-	if err != nil {
+	if info, err := os.Stat(path); err != nil || !info.Mode().IsRegular() {
 		return nil //nolint:nilerr // opening it for writing reports what matters
 	}
-	defer f.Close() //nolint:errcheck // read only
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return nil //nolint:nilerr // as above
+	}
+	defer f.Close()                                                    //nolint:errcheck // read only
+	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() { // replaced meanwhile
+		return nil //nolint:nilerr // as above
+	}
 	first := make([]byte, 1)
 	if n, err := f.Read(first); err != nil || n == 0 || first[0] == '{' {
 		return nil //nolint:nilerr // as above

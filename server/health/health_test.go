@@ -105,7 +105,7 @@ func TestConditionsStay(t *testing.T) {
 		p.take([]*condition{tcp("a", time.Minute, 3), tcp("b", time.Minute, 3)}, 0)
 		time.Sleep(30 * time.Second)
 		if looked("a") != 2 || looked("b") != 1 {
-			t.Errorf("%d and %d looks: what stays the same goes on by its own clock", looked("a"), looked("b"))
+			t.Errorf("%d and %d looks: an unchanged condition keeps its own times", looked("a"), looked("b"))
 		}
 		time.Sleep(30 * time.Second)
 		down("three failures", true)
