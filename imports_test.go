@@ -103,7 +103,7 @@ var mayImport = map[string][]string{
 	"finding":                {},
 	"server/config":          {"certgen", "finding", "server/auth/htpasswd", "server/config/yamledit", "spelling", "trust"}, // it verifies what a configuration points at
 	"server/config/yamledit": {},
-	"server/auth/htpasswd":   {"finding"},
+	"server/auth/htpasswd":   {"finding", "printable"},
 	"certgen":                {"finding"},
 	"packs":                  {"finding", "printable", "trust"},
 	"packs/lint":             {"finding", "packs/...", "printable", "spelling"},

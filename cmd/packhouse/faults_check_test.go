@@ -191,7 +191,7 @@ var installedFaults = []fault{
 		}),
 	},
 	{
-		name: "users with foreign hashes, before a setup", exit: cli.ExitPending, code: htpasswd.CodeKind, cause: "user \"old\" has a hash of kind $apr1$", remedy: "packhouse user passwd",
+		name: "users with foreign hashes, before a setup", exit: cli.ExitPending, code: htpasswd.CodeKind, cause: "user \"old\" has a hash of kind $apr1$", remedy: "packhouse user add old",
 		seed: func(s *site) {
 			s.must(os.MkdirAll(s.inDir("auth"), 0o755))
 			s.write(s.inDir(installation.HtpasswdFile), entry()+"old:$apr1$xxxxxxxx$yyyyyyyyyyyyyyyyyyyyyy\n", 0o600)
@@ -231,11 +231,11 @@ var installedFaults = []fault{
 		}),
 	},
 	{
-		name: "storage gone", ask: checks, exit: cli.ExitFindings, code: "storage-missing", cause: "{data}", remedy: "create the directory",
+		name: "storage gone", ask: checks, exit: cli.ExitFindings, code: "storage-missing", cause: "{data}", remedy: "install -d -m 0750",
 		seed: installed(func(s *site) { s.must(os.RemoveAll(s.data)) }),
 	},
 	{
-		name: "storage full", namespaces: true, ask: checks, exit: cli.ExitFindings, code: "storage-full", cause: "full", remedy: "larger place",
+		name: "storage full", namespaces: true, ask: checks, exit: cli.ExitFindings, code: "storage-full", cause: "full", remedy: "packhouse store gc",
 		seed: installed(func(s *site) {
 			s.world = s.words(
 				"mount -t tmpfs -o size=64k tmpfs {data}\nhead -c 100k /dev/zero > {data}/docker 2>/dev/null || true",
@@ -243,7 +243,7 @@ var installedFaults = []fault{
 		}),
 	},
 	{
-		name: "storage without inodes", namespaces: true, ask: checks, exit: cli.ExitFindings, code: "storage-inodes", cause: "no inodes", remedy: "small files",
+		name: "storage without inodes", namespaces: true, ask: checks, exit: cli.ExitFindings, code: "storage-inodes", cause: "no inodes", remedy: "du --inodes",
 		seed: installed(
 			func(s *site) { s.world = s.words("mount -t tmpfs -o nr_inodes=2 tmpfs {data}\ntouch {data}/docker") },
 		),
@@ -314,7 +314,7 @@ var serverFaults = []fault{
 		}),
 	},
 	{
-		name: "another server on the port, without TLS", ask: checks, exit: cli.ExitFindings, code: "port-plain-http", cause: "plain HTTP is spoken", remedy: "another program uses the port",
+		name: "another server on the port, without TLS", ask: checks, exit: cli.ExitFindings, code: "port-plain-http", cause: "plain HTTP is spoken", remedy: "ss -ltnp",
 		seed: installed(func(s *site) {
 			server := &http.Server{Handler: http.NotFoundHandler(), ReadHeaderTimeout: time.Second}
 			listener := s.listen()
@@ -323,7 +323,7 @@ var serverFaults = []fault{
 		}),
 	},
 	{
-		name: "server that serves an old certificate", ask: checks, exit: cli.ExitFindings, code: "port-other-certificate", cause: "has not taken the new certificate", remedy: "restart the server",
+		name: "server that serves an old certificate", ask: checks, exit: cli.ExitFindings, code: "port-other-certificate", cause: "has not taken the new certificate", remedy: "stop the server with ctrl+c, then run packhouse serve {dir}/myconfig.yml",
 		seed: installed(func(s *site) {
 			certificate, err := os.ReadFile(s.inDir(installation.CertFile))
 			s.must(err)
@@ -404,7 +404,7 @@ var serverFaults = []fault{
 		}),
 	},
 	{
-		name: "uninstall while the server runs", plain: true, ask: []string{"uninstall", "--yes"}, exit: cli.ExitFailed, cause: "a server runs on this installation (pid {host})", remedy: "stop it first",
+		name: "uninstall while the server runs", plain: true, ask: []string{"uninstall", "--yes"}, exit: cli.ExitFailed, cause: "a server runs on this installation (pid {host})", remedy: "stop the server with ctrl+c, or run kill {host}",
 		seed: served(func(*site) {}),
 	},
 	{

@@ -75,13 +75,13 @@ func TestPrintedCommandsRun(t *testing.T) {
 	}
 	config := setup.Shell(filepath.Join(s.dir, installation.ConfigFile))
 	for _, tt := range []struct{ ask, line string }{
-		{"status" + at, run + " serve" + at},
-		{"reload" + at, run + " serve" + at},
+		{"status" + at, run + " serve " + config},
+		{"reload" + at, run + " serve " + config},
 		{"user add admin" + at, run + " user passwd" + at + " admin"},
 		{"user passwd nobody" + at, run + " user list" + at},
 		{"cert trust" + at, run + " cert export" + at + " ca"},
-		{"check --quick" + at, run + " serve" + at},
-		{"check --quick " + config, run + " serve" + at},
+		{"check --quick" + at, run + " serve " + config},
+		{"check --quick " + config, run + " serve " + config},
 		{"setup --yes --no-start --offline --json" + at, run + " setup --yes" + at},
 		{"setup --yes --dry-run --serve --offline --json --san 192.0.2.1" + at, "--serve"},
 		{"user add two" + at, ""},

@@ -43,7 +43,7 @@ func runReload(ctx context.Context, a *cli.App, found config.Found) error {
 	client, err := deployment.FindRunning(ctx, a, found.Path)
 	if errors.Is(err, fs.ErrPermission) {
 		return cli.WithHint(
-			fmt.Errorf("query the running server: %w", err), "run this as the user of the server, or as root",
+			fmt.Errorf("query the running server: %w", err), "%s", deployment.AsRoot("reload", found.Path),
 		)
 	}
 	if errors.Is(err, admin.ErrNotRunning) {
@@ -76,5 +76,6 @@ func runReload(ctx context.Context, a *cli.App, found config.Found) error {
 	for _, key := range result.NeedsRestart {
 		fmt.Fprintln(a.Stdout, key)
 	}
+	a.Hint("%s", deployment.ServerOf(found.Path, 0).Restart())
 	return cli.Silent(cli.ExitFindings)
 }

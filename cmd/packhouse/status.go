@@ -127,7 +127,10 @@ func statusOfServer(ctx context.Context, a *cli.App, r *statusReport) {
 	switch {
 	case errors.Is(err, admin.ErrNotRunning) && errors.Is(err, fs.ErrPermission):
 		r.hidden = true
-		r.add(deployment.FindingUnreachable, "this user may not see whether a server runs", deployment.RemedyUnreachable)
+		r.add(
+			deployment.FindingUnreachable, "this user may not see whether a server runs",
+			deployment.AsRoot("status", r.Config),
+		)
 		return
 	case errors.Is(err, admin.ErrNotRunning):
 		r.add(deployment.FindingNotRunning, "no server runs on this configuration", deployment.StartHint(r.Config))
@@ -137,19 +140,23 @@ func statusOfServer(ctx context.Context, a *cli.App, r *statusReport) {
 		return
 	case err != nil:
 		r.Running = true
-		r.add(deployment.FindingUnreachable, "the running server cannot be queried: "+err.Error(), deployment.RemedyUnreachable)
+		r.add(
+			deployment.FindingUnreachable, "the running server cannot be queried: "+err.Error(),
+			deployment.AsRoot("status", r.Config),
+		)
 		return
 	}
 	defer client.Close()
 	r.Running = true
 	status, err := client.Status(ctx)
 	if err != nil {
-		r.add(deployment.FindingUnreachable, err.Error(), deployment.RemedyNoAnswer)
+		r.add(deployment.FindingUnreachable, err.Error(), deployment.NoAnswer(r.Config))
 		return
 	}
 	r.Server = &status
 	for _, code := range status.Health {
-		r.add(deployment.FindingHealth+":"+code, "/health says DOWN: "+code, "see the log of the server")
+		log := deployment.ServerOf(r.Config, status.PID).ReadLog()
+		r.add(deployment.FindingHealth+":"+code, "/health says DOWN: "+code, log)
 	}
 	r.Findings = append(r.Findings, deployment.FaultFindings(&status)...)
 }
@@ -187,7 +194,7 @@ func statusOfConfig(ctx context.Context, a *cli.App, r *statusReport) *deploymen
 	if certgen.CloseToEnd(chain[0], now) && !told {
 		r.add(
 			deployment.FindingCertificate, fmt.Sprintf("the certificate ends on %s", chain[0].NotAfter.Format(time.DateOnly)),
-			"packhouse cert rotate renews it",
+			"run packhouse cert rotate",
 		)
 	}
 	return v

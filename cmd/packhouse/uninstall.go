@@ -184,6 +184,6 @@ func stopped(ctx context.Context, installed *installation.Installed) error {
 	}
 	return cli.WithHint(
 		fmt.Errorf("a server runs on this installation (pid %d)", status.PID),
-		"stop it first: kill %d, or systemctl stop packhouse where that started it", status.PID,
+		"%s", deployment.ServerOf(installed.Path(installation.ConfigFile), status.PID).Stop(status.PID),
 	)
 }

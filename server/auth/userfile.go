@@ -116,7 +116,7 @@ func (f *userFile) load(now time.Time, log *slog.Logger, explicit bool) error {
 		f.since = now
 	}
 	settled := now.Sub(modified) >= settledAfter || now.Sub(f.since) >= settledAfter
-	parsed, problems := htpasswd.Parse(data)
+	parsed, problems := htpasswd.ParseFile(f.path, data)
 	f.seen, f.settled, f.refusal = current, settled, nil
 	if err := parsed.Damage(f.file, problems); err != nil {
 		f.refusal = fmt.Errorf("load htpasswd file %s: %w", f.path, err)

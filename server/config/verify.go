@@ -231,7 +231,7 @@ func (v *verifier) users() {
 		return
 	}
 	v.open(key, c.Htpasswd.Path)
-	file, problems := htpasswd.Parse(data)
+	file, problems := htpasswd.ParseFile(c.Htpasswd.Path, data)
 	for _, p := range problems {
 		v.add(finding.Warning, CodeUsers, key, fmt.Sprintf(": line %d of %s: %s", p.Line, quotePath(c.Htpasswd.Path), p.What),
 			p.Remedy)

@@ -64,7 +64,7 @@ func proveFiles(_ context.Context, s *session) Result {
 			continue
 		}
 		if err != nil {
-			return f.unseen(err)
+			return f.unseen(s, err)
 		}
 		if r, bad := f.fault(info); bad {
 			return r
@@ -106,7 +106,7 @@ func (f File) readByGroup(info fs.FileInfo) bool {
 	return err == nil && slices.Contains(groups, groupOf(info))
 }
 
-func (f File) unseen(err error) Result {
+func (f File) unseen(s *session, err error) Result {
 	if at := trust.Obstacle(f.Path); at == f.Path && !f.Dir {
 		return misplaced(CodeNotRegular, at, "a file")
 	} else if at != "" {
@@ -115,7 +115,7 @@ func (f File) unseen(err error) Result {
 	if errors.Is(err, fs.ErrNotExist) {
 		return failed("file-missing", f.Path, f.Path+" is not there", "run packhouse setup --yes, which writes it again")
 	}
-	return failed("file-unreadable", f.Path, err.Error(), "run the check as the user who owns the installation")
+	return failed("file-unreadable", f.Path, err.Error(), s.asRoot())
 }
 
 // misplaced reports a path that is not what it must be, "a file" or "a directory".

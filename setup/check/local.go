@@ -40,11 +40,11 @@ func proveConfiguration(_ context.Context, s *session) Result {
 		failures[0].Remedy = "" // shown once, as the remedy of the check
 		return failed(config.CodeUnsafe, "not trusted", problemLines(failures), remedy)
 	case len(failures) > 0:
-		return failed(failures[0].Code, spelling.Count(len(failures), "problem"), problemLines(failures), "packhouse config verify "+printable.Shell(s.ConfigPath)+" lists them")
+		return failed(failures[0].Code, spelling.Count(len(failures), "problem"), problemLines(failures), "run packhouse config verify "+printable.Shell(s.ConfigPath)+", which lists them")
 	case s.Config == nil:
-		return failed("config-read", "not read", s.ConfigPath+" could not be loaded", "packhouse config verify "+printable.Shell(s.ConfigPath))
+		return failed("config-read", "not read", s.ConfigPath+" could not be loaded", "run packhouse config verify "+printable.Shell(s.ConfigPath))
 	case len(warnings) > 0:
-		return warning(warnings[0].Code, "valid, "+spelling.Count(len(warnings), "warning"), problemLines(warnings), "packhouse config verify "+printable.Shell(s.ConfigPath)+" lists them")
+		return warning(warnings[0].Code, "valid, "+spelling.Count(len(warnings), "warning"), problemLines(warnings), "run packhouse config verify "+printable.Shell(s.ConfigPath)+", which lists them")
 	}
 	return passed("valid")
 }
@@ -65,7 +65,7 @@ func proveStorage(ctx context.Context, s *session) Result {
 	case s.Config == nil:
 		return notProven("without a configuration its location is unknown")
 	case s.Config.Storage.Driver == config.InMemory:
-		return warning("storage-inmemory", "in memory", "everything is lost when the server stops", "packhouse setup --storage filesystem")
+		return warning("storage-inmemory", "in memory", "everything is lost when the server stops", "run packhouse setup --yes --storage filesystem")
 	case s.Config.Storage.Driver == config.S3:
 		return proveBucket(ctx, s)
 	case s.Config.Storage.Driver != config.Filesystem:
@@ -74,20 +74,20 @@ func proveStorage(ctx context.Context, s *session) Result {
 	root := s.Config.Storage.Filesystem.RootDirectory
 	space, err := freeSpace(root)
 	if err != nil {
-		return failed("storage-missing", root, err.Error(), "create the directory for the user the server runs as")
+		return failed("storage-missing", root, err.Error(), s.makeDirectory(root, err))
 	}
 	blocked := config.Blocked(root)
 	seen := fmt.Sprintf("%s free in %s", humanize.IBytes(space.bytes), root)
 	switch {
 	case space.inodes == 0 && space.hasInodes:
-		return failed("storage-inodes", seen, "no inodes are left", "delete small files there, or move the storage to a larger file system")
+		return failed("storage-inodes", seen, "no inodes are left", "run packhouse store gc, or run "+s.Server.Root("du --inodes -xd 3 "+printable.Shell(root))+" to find what uses them")
 	case space.bytes < lowSpace/16:
-		return failed("storage-full", seen, "the file system is full", "packhouse setup --storage-path names a larger place")
+		return failed("storage-full", seen, "the file system is full", "run packhouse store gc, or enlarge the file system that df "+printable.Shell(root)+" names")
 	case blocked != "":
 		return misplaced(CodeNotDir, blocked, "a directory")
 	case space.bytes < lowSpace:
 		return warning("storage-space", seen, "less than 1 GiB is left",
-			"free space, or move the storage to a larger file system")
+			"run packhouse store gc, or enlarge the file system that df "+printable.Shell(root)+" names")
 	case s.done[roundTripID] == Passed:
 		seen += ", written, read and deleted by the round trip"
 	}

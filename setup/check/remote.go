@@ -77,7 +77,7 @@ func proveRemotePort(ctx context.Context, s *session) Result {
 	}
 	_ = response.Body.Close() // only the handshake counts
 	if response.TLS == nil || len(response.TLS.PeerCertificates) == 0 {
-		return failed("port-no-certificate", address, "the server shows no certificate", "see its log")
+		return failed("port-no-certificate", address, "the server shows no certificate", s.readLog())
 	}
 	s.served = response.TLS.PeerCertificates
 	version := tls.VersionName(response.TLS.Version)
@@ -102,7 +102,7 @@ func proveRemoteCertificate(_ context.Context, s *session) Result {
 	case r.Status == Passed:
 		r.Seen += ", by the CA of --ca-file"
 	case r.Finding.Code == "cert-close-to-end":
-		r.Finding.Remedy = "packhouse cert rotate on the server"
+		r.Finding.Remedy = "run packhouse cert rotate on the server"
 	case r.Finding.Code == "cert-untrusted":
 		u := s.untrusted(s.hostPort())
 		r.Finding.Remedy = u.Finding.Remedy

@@ -58,21 +58,21 @@ func TestRunNamesTheCauseElsewhere(t *testing.T) {
 		remedy string
 	}{
 		{name: "the name does not resolve", change: func(_ *testing.T, target *Target) { target.Machine.LookupHost = names(nil) }, id: "name", status: Warning, code: "name-unresolved", cause: "is neither in the DNS", remedy: "add it to DNS"},
-		{name: "nothing listens", change: func(t *testing.T, target *Target) { target.Dial = deadEnd(t) }, id: "port", status: Failed, code: "port-refused", cause: "nothing listens there, or a firewall rejects", remedy: "start the server"},
+		{name: "nothing listens", change: func(t *testing.T, target *Target) { target.Dial = deadEnd(t) }, id: "port", status: Failed, code: "port-refused", cause: "nothing listens there, or a firewall rejects", remedy: "run packhouse check on the server"},
 		{name: "nothing listens, and no password is sent", change: func(t *testing.T, target *Target) { target.Dial = deadEnd(t) }, id: "users", status: NotProven, seen: "not reached"},
 		{name: "no TLS", change: plainly(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusOK) })), id: "port", status: Warning, code: "tls-off", seen: "without TLS", cause: "cross the network", remedy: "create a certificate"},
 		{name: "TLS is wanted", change: plainly(http.RedirectHandler("https://registry.example.com/", http.StatusPermanentRedirect)), id: "port", status: Failed, code: "port-wants-tls", seen: "answers 308", cause: "it speaks TLS", remedy: "https://"},
 		{name: "TLS of old", change: func(t *testing.T, target *Target) { target.Dial = oldTLS(t) }, id: "port", status: Failed, code: "port-old-tls", seen: "TLS 1.1", cause: "before TLS 1.2", remedy: "in front"},
-		{name: "no CA was given", change: func(_ *testing.T, target *Target) { target.Roots = nil }, id: "certificate", status: Failed, code: certgen.CodeUntrusted, cause: "clients do not trust", remedy: "use --ca-file"},
-		{name: "another CA was given", change: func(t *testing.T, target *Target) { other, _ := installation(t, ""); target.Roots = other.Roots }, id: "certificate", status: Failed, code: certgen.CodeUntrusted, cause: "clients do not trust", remedy: "get the current ca.crt"},
+		{name: "no CA was given", change: func(_ *testing.T, target *Target) { target.Roots = nil }, id: "certificate", status: Failed, code: certgen.CodeUntrusted, cause: "clients do not trust", remedy: "add --ca-file ca.crt"},
+		{name: "another CA was given", change: func(t *testing.T, target *Target) { other, _ := installation(t, ""); target.Roots = other.Roots }, id: "certificate", status: Failed, code: certgen.CodeUntrusted, cause: "clients do not trust", remedy: "packhouse cert export -o ca.crt on the server"},
 		{name: "another CA was given, and no password is sent", change: func(t *testing.T, target *Target) { other, _ := installation(t, ""); target.Roots = other.Roots }, id: "users", status: NotProven, seen: "nothing was sent"},
 		{name: "the name is not in the certificate", change: func(_ *testing.T, target *Target) { target.URL = "https://packs.example.com" }, id: "certificate", status: Failed, code: certgen.CodeName, cause: "packs.example.com", remedy: "have it made with this name"},
 		{name: "the certificate has run out", change: func(_ *testing.T, target *Target) { target.Now = in(420 * 24 * time.Hour) }, id: "certificate", status: Failed, code: certgen.CodeExpired, cause: "ran out", remedy: "renew it"},
 		{name: "the certificate has run out, or the clock is wrong", change: func(_ *testing.T, target *Target) { target.Now = in(420 * 24 * time.Hour) }, id: "clock", status: Warning, code: "clock-off", seen: "ahead of the registry", cause: "one of the two clocks", remedy: "here or there"},
 		{name: "the certificate runs out soon", change: func(_ *testing.T, target *Target) { target.Now = in(380 * 24 * time.Hour) }, id: "certificate", status: Warning, code: "cert-close-to-end", cause: "it ends on", remedy: "packhouse cert rotate on the server"},
 		{name: "the clocks differ", change: func(_ *testing.T, target *Target) { target.Now = in(5 * time.Minute) }, id: "clock", status: Warning, code: "clock-off", seen: "ahead of the registry", cause: "one of the two clocks", remedy: "here or there"},
-		{name: "it is down", fault: "down", id: "health", status: Failed, code: "health-down", cause: "storage-full", remedy: "its log"},
-		{name: "it lets everybody in", fault: "open", id: "anonymous", status: Failed, code: "auth-not-asked", cause: "does not ask", remedy: "its myconfig.yml"},
+		{name: "it is down", fault: "down", id: "health", status: Failed, code: "health-down", cause: "storage-full", remedy: "run packhouse status on the server"},
+		{name: "it lets everybody in", fault: "open", id: "anonymous", status: Failed, code: "auth-not-asked", cause: "does not ask", remedy: "myconfig.yml of the server"},
 		{name: "any password does", fault: "any password", id: "wrong-password", status: Failed, code: "auth-wrong-password", cause: "accepted a wrong password", remedy: "off the network"},
 		{name: "the password is wrong", fault: "locked out", id: "users", status: Failed, code: "user-refused", seen: "admin: 401", cause: "did not sign in: wrong password", remedy: "packhouse user passwd admin"},
 		{name: "the password is wrong, and nothing is pushed", fault: "locked out", id: "round-trip", status: NotProven, seen: "admin cannot sign in"},
@@ -183,7 +183,7 @@ func TestStandin(t *testing.T) {
 		target := waiting(t, true)
 		other, _ := installation(t, "")
 		target.Dial = other.Dial
-		told(t, find(t, Run(t.Context(), target, nil), "port"), Failed, "port-other-certificate", "serves", "a stand-in: another program", "stop that program")
+		told(t, find(t, Run(t.Context(), target, nil), "port"), Failed, "port-other-certificate", "serves", "a stand-in: another program", "ss -ltnp")
 	})
 	t.Run("the one before is served", func(t *testing.T) {
 		target, _ := installation(t, "")

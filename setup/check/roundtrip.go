@@ -14,6 +14,8 @@ import (
 	"strings"
 
 	"github.com/dustin/go-humanize"
+
+	"packhouse/printable"
 )
 
 // Repositories that checks push to. They are fixed, so that checks do not leave empty repositories
@@ -64,7 +66,7 @@ func proveRoles(ctx context.Context, s *session) Result {
 		}
 		if answer.status != row.status {
 			return failed("role-"+row.role, fmt.Sprintf("a %s's push: %d", row.role, answer.status),
-				fmt.Sprintf("expected %d: %s", row.status, row.may), "see auth.htpasswd.roles and rules in "+s.ConfigPath)
+				fmt.Sprintf("expected %d: %s", row.status, row.may), "correct auth.htpasswd.roles and rules in "+printable.Shell(s.ConfigPath)+", then run packhouse reload")
 		}
 		proven = append(proven, row.may)
 	}
@@ -230,7 +232,7 @@ func (t *roundTrip) expect(method, path string, header http.Header, body []byte,
 		return t.unexpected(method+" "+strings.TrimPrefix(path, t.path("")), answer, status)
 	}
 	if want != nil && !bytes.Equal(answer.body, want) {
-		r := failed("round-trip-content", method+" "+path, "the content that was pulled differs from what was pushed", "packhouse store scrub finds damaged content")
+		r := failed("round-trip-content", method+" "+path, "the content that was pulled differs from what was pushed", t.there("run packhouse store scrub, which finds damaged content"))
 		return &r
 	}
 	return nil
@@ -244,9 +246,9 @@ func (t *roundTrip) unexpected(what string, a answer, want int) *Result {
 	if json.Unmarshal(a.body, &body) == nil && len(body.Errors) > 0 {
 		cause = fmt.Sprintf("the server says %s: %s", body.Errors[0].Code, body.Errors[0].Message)
 	}
-	remedy := "see the server's log"
+	remedy := t.readLog()
 	if a.status == http.StatusInsufficientStorage {
-		remedy = "free space on the storage"
+		remedy = t.there("free space, or run packhouse store gc")
 	}
 	r := failed("round-trip", fmt.Sprintf("%s: %d", what, a.status), cause, remedy)
 	return &r

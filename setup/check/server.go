@@ -1,7 +1,6 @@
 package check
 
 import (
-	"cmp"
 	"context"
 	"crypto/rand"
 	"crypto/tls"
@@ -18,6 +17,7 @@ import (
 	"syscall"
 
 	"packhouse/certgen"
+	"packhouse/printable"
 )
 
 // Checks of the server: whether it responds, and which users it accepts.
@@ -44,7 +44,7 @@ func provePort(ctx context.Context, s *session) Result {
 	defer conn.Close() //nolint:errcheck // nothing was written
 	tlsConn, ok := conn.(*tls.Conn)
 	if !ok || len(tlsConn.ConnectionState().PeerCertificates) == 0 {
-		return failed("port-no-certificate", address, "the server shows no certificate", "see its log")
+		return failed("port-no-certificate", address, "the server shows no certificate", s.readLog())
 	}
 	served := tlsConn.ConnectionState().PeerCertificates[0]
 	fingerprint := certgen.Fingerprint(served)
@@ -54,11 +54,11 @@ func provePort(ctx context.Context, s *session) Result {
 		return passed("%s serves %s", address, short(fingerprint))
 	case fingerprint != want && s.pending() != nil:
 		return failed("port-other-certificate", fmt.Sprintf("%s serves %s", address, short(fingerprint)),
-			fmt.Sprintf("the server of this installation reports that it serves %s, a stand-in: another program uses the port", short(want)), "stop that program, or packhouse setup --addr names another port")
+			fmt.Sprintf("the server of this installation reports that it serves %s, a stand-in: another program uses the port", short(want)), s.freePort())
 	case fingerprint != want:
 		return failed("port-other-certificate", fmt.Sprintf("%s serves %s", address, short(fingerprint)),
 			fmt.Sprintf("the certificate on disk is %s: another program uses the port, or the server has not taken the new certificate", short(want)),
-			"restart the server, then packhouse check")
+			s.Server.Restart()+", then run packhouse check; if the result is the same, "+s.freePort())
 	case s.pending() != nil:
 		return passed("%s served by this installation, with a stand-in until its certificate is there", address)
 	}
@@ -73,7 +73,7 @@ func provePlainPort(ctx context.Context, s *session, address string) Result {
 	case s.Instance == "":
 		return notProven("%s answers; without TLS and without the server's report, its identity is unknown", address)
 	case answer.header.Get(InstanceHeader) != s.Instance:
-		return failed("port-other-server", address+" answers", "another program uses the port", "stop that program, or packhouse setup --addr names another port")
+		return failed("port-other-server", address+" answers", "another program uses the port", s.freePort())
 	}
 	return passed("%s served by this installation", address)
 }
@@ -107,15 +107,15 @@ func (s *session) unreachable(address string, err error) Result {
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return s.refused(address)
 	case errors.As(err, &record), strings.Contains(err.Error(), "server gave HTTP response to HTTPS client"):
-		return failed("port-plain-http", address, "plain HTTP is spoken where TLS is expected", "another program uses the port, or TLS is off there")
+		return failed("port-plain-http", address, "plain HTTP is spoken where TLS is expected", s.plainRemedy())
 	case errors.As(err, &unknown):
 		return s.untrusted(address)
 	case errors.As(err, &hostname):
-		return failed(certgen.CodeName, address, hostname.Error(), "packhouse setup --san adds a name")
+		return failed(certgen.CodeName, address, hostname.Error(), s.there("run packhouse setup --yes --san "+printable.Shell(hostname.Host)))
 	case errors.As(err, &invalid):
-		return failed("cert-invalid", address, invalid.Error(), "packhouse cert rotate")
+		return failed("cert-invalid", address, invalid.Error(), s.there("run packhouse cert rotate"))
 	case errors.As(err, &networkTime) && networkTime.Timeout():
-		return failed("port-timeout", address, "no answer: a firewall drops the packets, or the server hangs", "open the port in the firewall (and in the cloud's security group)")
+		return failed("port-timeout", address, "no answer: a firewall drops the packets, or the server hangs", s.openPort())
 	}
 	if end := (*url.Error)(nil); errors.As(err, &end) { // the result already names the request
 		err = end.Err
@@ -123,24 +123,24 @@ func (s *session) unreachable(address string, err error) Result {
 	if errors.Is(err, syscall.EHOSTUNREACH) || errors.Is(err, syscall.ENETUNREACH) {
 		return failed("port-unreachable", address, err.Error(), "check the address, and whether that machine and the network in between are up")
 	}
-	return failed("port-unreachable", address, err.Error(), "see the server's log")
+	return failed("port-unreachable", address, err.Error(), s.readLog())
 }
 
 // refused determines the cause of a refused connection. A firewall rule with REJECT looks like a
 // closed port; a server that responds on its admin socket distinguishes them.
 func (s *session) refused(address string) Result {
-	const start = "start the server: packhouse serve, or systemctl start packhouse where systemd runs it"
 	switch {
 	case s.Remote:
-		return failed("port-refused", address, "nothing listens there, or a firewall rejects connections", start+"; if it runs, packhouse check on its machine reports the firewall")
+		return failed("port-refused", address, "nothing listens there, or a firewall rejects connections",
+			"run packhouse check on the server: it reports whether the server runs and what its firewall refuses")
 	case s.Instance == "":
-		return failed("port-refused", address, "nothing listens there", start)
+		return failed("port-refused", address, "nothing listens there", "run "+s.Server.Start())
 	}
 	if v := proveFirewall(context.Background(), s); v.Finding.Code == CodeClosed {
 		return failed(CodeClosed, address+" refuses connections, and the server runs", v.Finding.What, v.Finding.Remedy)
 	}
 	return failed("port-rejected", address+" refuses connections, and the server runs", "a firewall rule rejects connections, also those of this machine, or the server listens at another address",
-		"remove the rule (iptables -S, nft list ruleset), or correct http.addr and restart the server")
+		"list the rules with "+s.Server.Root("nft list ruleset")+" or "+s.Server.Root("iptables -S")+" and remove that one, or correct http.addr in "+printable.Shell(s.ConfigPath)+" and "+s.Server.Restart())
 }
 
 // untrusted explains why clients do not trust the certificate.
@@ -149,13 +149,13 @@ func (s *session) untrusted(address string) Result {
 	case o != nil:
 		return failed(o.Code, address+" serves a stand-in", o.What, o.Remedy)
 	case s.Remote && len(s.Roots) == 0:
-		return failed(certgen.CodeUntrusted, address, "the certificate is not signed by a CA that this machine's system trusts", "use --ca-file with the ca.crt of the installation")
+		return failed(certgen.CodeUntrusted, address, "the certificate is not signed by a CA that this machine's system trusts", "run packhouse cert export -o ca.crt on the server, copy ca.crt from there, and add --ca-file ca.crt")
 	case s.Remote:
-		return failed(certgen.CodeUntrusted, address, "the certificate is not signed by the CA of --ca-file", "get the current ca.crt of the installation")
+		return failed(certgen.CodeUntrusted, address, "the certificate is not signed by the CA of --ca-file", "run packhouse cert export -o ca.crt on the server, and copy ca.crt from there")
 	case s.Config != nil && s.Config.HTTP.TLS.LetsEncrypt.Enabled():
-		return failed(certgen.CodeUntrusted, address, "the certificate is not the one that was ordered, or this machine does not trust its CA", "packhouse cert show lists the orders")
+		return failed(certgen.CodeUntrusted, address, "the certificate is not the one that was ordered, or this machine does not trust its CA", "run packhouse cert show, which lists the orders")
 	}
-	return failed(certgen.CodeUntrusted, address, "the certificate is not signed by the CA that clients are given", "give the ca.crt of this installation to clients")
+	return failed(certgen.CodeUntrusted, address, "the certificate is not signed by the CA that clients are given", "run packhouse cert trust, which prints for each type of client how to install the CA")
 }
 
 func proveHealth(ctx context.Context, s *session) Result {
@@ -177,9 +177,9 @@ func proveHealth(ctx context.Context, s *session) Result {
 	case answer.status == http.StatusOK && err == nil && health.Status == "UP":
 		return passed("GET /health 200, UP")
 	case answer.status == http.StatusServiceUnavailable && err == nil:
-		return failed("health-down", "GET /health 503", "the server says "+strings.Join(health.Codes, ", "), "packhouse status on its machine, and its log, explain these codes")
+		return failed("health-down", "GET /health 503", "the server says "+strings.Join(health.Codes, ", "), s.there("run packhouse status"))
 	}
-	return failed("health-other", fmt.Sprintf("GET /health %d", answer.status), "the service there is not a pack registry", "another program uses the port")
+	return failed("health-other", fmt.Sprintf("GET /health %d", answer.status), "another program uses the port: it is not a pack registry", s.freePort())
 }
 
 func proveAnonymous(ctx context.Context, s *session) Result {
@@ -188,7 +188,7 @@ func proveAnonymous(ctx context.Context, s *session) Result {
 	}
 	if s.open() {
 		return warning("auth-none", "authentication is off", "every client that reaches the port may do everything",
-			"set auth.htpasswd in "+cmp.Or(s.ConfigPath, "the configuration of the server"))
+			s.requireUsers())
 	}
 	var realm string
 	for _, path := range []string{"/v1/", "/v2/"} {
@@ -198,11 +198,7 @@ func proveAnonymous(ctx context.Context, s *session) Result {
 		}
 		challenge := answer.header.Get("WWW-Authenticate")
 		if answer.status != http.StatusUnauthorized || !strings.HasPrefix(challenge, "Basic realm=") {
-			remedy := "see auth.htpasswd in " + s.ConfigPath
-			if s.Remote {
-				remedy = "if it should be a packhouse with users, see auth.htpasswd in its myconfig.yml; otherwise another program uses the port"
-			}
-			return failed("auth-not-asked", fmt.Sprintf("GET %s %d", path, answer.status), "the server does not ask for credentials", remedy)
+			return failed("auth-not-asked", fmt.Sprintf("GET %s %d", path, answer.status), "the server does not ask for credentials", s.requireUsers())
 		}
 		realm = challenge
 	}
@@ -214,7 +210,7 @@ func (s *session) open() bool { return s.Config != nil && s.Config.Auth.Method =
 
 // wrongPasswordAnswer returns the result for a status other than 401 and 429. Only a success means
 // that the server accepted the password.
-func wrongPasswordAnswer(status int) Result {
+func (s *session) wrongPasswordAnswer(status int) Result {
 	what := fmt.Sprintf("a wrong password: %d", status)
 	if text := http.StatusText(status); text != "" {
 		what += " " + text
@@ -225,7 +221,7 @@ func wrongPasswordAnswer(status int) Result {
 	case 3:
 		return failed("auth-wrong-password", what, "the server redirects instead of asking for a password", "check the proxies in front of the server, and the host name and port of the check")
 	case 5:
-		return failed("auth-wrong-password", what, "the server failed before it verified the password", "see the server's log")
+		return failed("auth-wrong-password", what, "the server failed before it verified the password", s.readLog())
 	}
 	return failed("auth-wrong-password", what, "the answer is not 401, so another server or a proxy may have answered", "check the proxies in front of the server, and the host name and port of the check")
 }
@@ -253,7 +249,7 @@ func proveWrongPassword(ctx context.Context, s *session) Result {
 	case http.StatusTooManyRequests:
 		return notProven("the server slows down guesses right now (429), try again later")
 	}
-	return wrongPasswordAnswer(answer.status)
+	return s.wrongPasswordAnswer(answer.status)
 }
 
 func proveUsers(ctx context.Context, s *session) Result {
@@ -282,7 +278,7 @@ func proveUsers(ctx context.Context, s *session) Result {
 			return s.unreachable(s.address(s.hostPort()), err)
 		}
 		if answer.status != http.StatusOK {
-			return s.userRefused(u, answer.status)
+			return userRefused(u, answer.status)
 		}
 		proven = append(proven, u.Name)
 	}
@@ -295,18 +291,14 @@ func proveUsers(ctx context.Context, s *session) Result {
 	return passed("%s can log in", strings.Join(proven, ", "))
 }
 
-func (s *session) userRefused(u User, status int) Result {
-	seen := fmt.Sprintf("%s: %d", u.Name, status)
-	switch {
-	case status == http.StatusTooManyRequests:
+// userRefused returns the result for a user whom a remote registry did not accept.
+func userRefused(u User, status int) Result {
+	if status == http.StatusTooManyRequests {
 		return notProven("the server slows down guesses right now (429), try again later")
-	case s.Remote:
-		return failed("user-refused", seen, fmt.Sprintf("%s did not sign in: wrong password, or no such user", u.Name), "packhouse user passwd "+u.Name+" on the server sets another one")
-	case u.Initial:
-		return warning("initial-passwords", seen, fmt.Sprintf("the password of %s in initial-passwords is not the one that counts", u.Name),
-			"if it was changed since, remove it from the file; otherwise restart the server, so that it loads the users on disk")
 	}
-	return failed("user-refused", seen, fmt.Sprintf("%s cannot log in with the password just set", u.Name), "restart the server so that it takes the new users, then packhouse check")
+	return failed("user-refused", fmt.Sprintf("%s: %d", u.Name, status),
+		fmt.Sprintf("%s did not sign in: wrong password, or no such user", u.Name),
+		"run packhouse user passwd "+printable.Shell(u.Name)+" on the server to set another one")
 }
 
 // credentials are for HTTP Basic authentication; the zero value sends none.

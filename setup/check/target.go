@@ -36,6 +36,7 @@ type Target struct {
 	Dial       string              // host:port to connect to instead of URL's; empty: resolve URL
 	Offloaded  bool                // the server at Dial speaks plain HTTP; a proxy in front of it speaks TLS with clients
 	Instance   string              // nonce of the running server; empty: unknown
+	Server     Server              // how the server is started, for remedies
 	Users      []User
 
 	// UsersDigest is the htpasswd.File.Digest of the users that the running server has loaded. It

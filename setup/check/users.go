@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 
+	"packhouse/printable"
 	"packhouse/server/auth/htpasswd"
 	"packhouse/trust"
 )
@@ -50,7 +51,7 @@ func (s *session) proveLogins(path string, file *htpasswd.File) Result {
 		case errors.Is(err, htpasswd.ErrMismatch) || len(hash) == 0:
 			return s.passwordDiffers(u, path)
 		case err != nil:
-			return failed("user-refused", u.Name, err.Error(), "packhouse user passwd "+u.Name)
+			return failed("user-refused", u.Name, err.Error(), "run packhouse user passwd "+printable.Shell(u.Name))
 		}
 		matching = append(matching, u.Name)
 	}
@@ -61,7 +62,7 @@ func (s *session) proveLogins(path string, file *htpasswd.File) Result {
 		return notProven("the users in effect are unknown because no running server reports them")
 	case s.UsersDigest != file.Digest():
 		return failed(CodeUsersStale, "the server uses other users than "+path,
-			"it has not loaded the file since it changed, or it refused the file", "packhouse reload; the log of the server has the reason")
+			"it has not loaded the file since it changed, or it refused the file", "run packhouse reload, which reports why if the server refuses the file")
 	case len(unknown) > 0:
 		return passed("%s can log in; not proven, no password known: %s", strings.Join(matching, ", "), strings.Join(unknown, ", "))
 	}
@@ -72,7 +73,8 @@ func (s *session) proveLogins(path string, file *htpasswd.File) Result {
 func (s *session) passwordDiffers(u User, path string) Result {
 	if u.Initial {
 		return warning("initial-passwords", u.Name, fmt.Sprintf("the password of %s in initial-passwords is not the one in %s", u.Name, path),
-			"remove it from the file if it was changed since")
+			fmt.Sprintf("if it was changed since, run %s; otherwise run packhouse user passwd %s",
+				s.Server.Root("sed -i "+printable.Shell("/^"+u.Name+":/d")+" "+printable.Shell(s.Passwords)), printable.Shell(u.Name)))
 	}
-	return failed("user-refused", u.Name, fmt.Sprintf("%s has another password in %s", u.Name, path), "packhouse user passwd "+u.Name)
+	return failed("user-refused", u.Name, fmt.Sprintf("%s has another password in %s", u.Name, path), "run packhouse user passwd "+printable.Shell(u.Name))
 }

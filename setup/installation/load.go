@@ -114,7 +114,7 @@ func LoadUsers(in *Installed) {
 		in.Problem = AsFinding(fmt.Errorf("read users: %w", err))
 		return
 	}
-	file, faults := htpasswd.Parse(data)
+	file, faults := htpasswd.ParseFile(in.HtpasswdPath(), data)
 	in.UserFaults = faults
 	for _, name := range file.Users() {
 		hash, _ := file.Lookup(name)

@@ -82,10 +82,11 @@ func StateOf(m *machine.Machine, in *Installed, url string) *State {
 		Dir: in.Dir, URL: url, TLS: setup.TLSMode(in.TLSMode()), Users: in.Users, Drift: in.Drift,
 		Backup: in.Backup, Before: !nothingBefore(in.Dir),
 	}
-	s.Start = "packhouse serve " + setup.Shell(in.Path(ConfigFile))
+	server := check.ServerOf(in.Path(ConfigFile))
 	if in.Supervised() {
-		s.Start = "systemctl start " + setup.Unit
+		server.Unit = setup.Unit
 	}
+	s.Start = server.Start()
 	if in.Cert != nil {
 		s.Certificate = in.certificateState(m)
 	}

@@ -22,7 +22,7 @@ func (b *builder) users() error {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("read users: %w", err)
 	}
-	file, problems := htpasswd.Parse(before)
+	file, problems := htpasswd.ParseFile(path, before)
 	for _, p := range problems {
 		f := setup.Warn(p.Code, fmt.Sprintf("%s, %s", installation.Rel(b.dir, path), htpasswd.InLine(p)), "")
 		b.plan.Findings = append(b.plan.Findings, f.About("users", ""))

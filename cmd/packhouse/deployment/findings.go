@@ -2,6 +2,7 @@ package deployment
 
 import (
 	"os"
+	"path/filepath"
 	"strings"
 
 	"packhouse/finding"
@@ -20,11 +21,30 @@ const (
 	FindingCertificate    = "certificate-ends"
 )
 
-// RemedyUnreachable is the remedy if the running server cannot be queried.
-const RemedyUnreachable = "run this as the user of the server, or as root"
+// AsRoot returns the remedy if this user may not query the running server: the subcommand for the
+// configuration at path, as root.
+func AsRoot(subcommand, path string) string {
+	return strings.TrimSpace("run sudo packhouse " + subcommand + " " + absoluteWord(path))
+}
 
-// RemedyNoAnswer is the remedy if the process behind the admin socket does not answer as a server does.
-const RemedyNoAnswer = "find the process that listens there (ss -xlp names it), read its log and restart it"
+// absoluteWord returns a path for a command that runs in any directory, or "" for an empty path.
+func absoluteWord(path string) string {
+	if path == "" {
+		return ""
+	}
+	if absolute, err := filepath.Abs(path); err == nil {
+		path = absolute
+	}
+	return setup.Shell(path)
+}
+
+// NoAnswer returns the remedy if the process behind the admin socket does not answer as the server of
+// the configuration at path does.
+func NoAnswer(path string) string {
+	s := ServerOf(path, 0)
+	return s.ReadLog() + ", then " + s.Restart() + "; if another process listens there, find it with " +
+		s.Root("ss -xlp")
+}
 
 // serverFindings returns what a running server reports about itself and needs attention, except
 // /health.
@@ -51,7 +71,7 @@ func ReloadFindings(s *admin.Status) []finding.Finding {
 		loaded = last.At
 		if len(last.NeedsRestart) > 0 {
 			what := "changed settings need a restart: " + strings.Join(last.NeedsRestart, ", ")
-			found = append(found, setup.Warn(findingRestartPending, what, "restart the server"))
+			found = append(found, setup.Warn(findingRestartPending, what, ServerOf(s.Config, s.PID).Restart()))
 		}
 	}
 	if info, err := os.Stat(s.Config); s.Config != "" && err == nil && info.ModTime().After(loaded) {

@@ -64,6 +64,7 @@ func Reload(ctx context.Context, a *cli.App, plan *plan.Plan) (bool, error) {
 		return true, fmt.Errorf("the running server keeps its old state: %s", result.Error)
 	case len(result.NeedsRestart) > 0:
 		a.Warn("the running server has to be restarted for %s", strings.Join(result.NeedsRestart, ", "))
+		a.Hint("%s", ServerOf(configOf(plan), 0).Restart())
 	default:
 		a.Say("the running server has taken the change")
 	}

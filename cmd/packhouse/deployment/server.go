@@ -105,12 +105,12 @@ func ServerOn(ctx context.Context, dir, root string) machine.ServerOn {
 	case errors.Is(err, admin.ErrNotRunning):
 		return machine.ServerOn{}
 	case err != nil:
-		return machine.ServerOn{Doubt: err, Remedy: RemedyNoAnswer}
+		return machine.ServerOn{Doubt: err, Remedy: NoAnswer(filepath.Join(dir, installation.ConfigFile))}
 	}
 	defer client.Close()
 	status, err := client.Status(ctx)
 	if err != nil {
-		return machine.ServerOn{Doubt: err, Remedy: RemedyNoAnswer}
+		return machine.ServerOn{Doubt: err, Remedy: NoAnswer(filepath.Join(dir, installation.ConfigFile))}
 	}
 	return machine.ServerOn{Up: true, PID: status.PID, Config: status.Config}
 }

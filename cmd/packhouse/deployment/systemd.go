@@ -2,14 +2,17 @@ package deployment
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"os/exec"
+	"os/user"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -17,6 +20,7 @@ import (
 	"packhouse/server/config"
 	"packhouse/setup"
 	"packhouse/setup/apply"
+	"packhouse/setup/check"
 	"packhouse/setup/installation"
 	"packhouse/setup/plan"
 	"packhouse/setup/question"
@@ -38,21 +42,45 @@ func servedBySystemd(path string) string {
 	return installed.ServiceUser()
 }
 
-// starterOf returns the command that starts a configuration's server.
-func starterOf(path string) string {
-	if servedBySystemd(path) != "" {
-		return "systemctl start " + setup.Unit
+// ServerOf returns how a configuration's server is started, for remedies. pid is that of the running
+// server, or 0. In the foreground root starts it as the user that it runs as, or else that owns its
+// store.
+func ServerOf(path string, pid int) check.Server {
+	absolute, err := filepath.Abs(path)
+	if path == "" || err != nil {
+		return check.ServerOf(path)
 	}
-	return "packhouse serve"
+	s := check.ServerOf(absolute)
+	if servedBySystemd(absolute) != "" {
+		s.Unit = setup.Unit
+	}
+	if os.Geteuid() != 0 || s.Unit != "" {
+		return s
+	}
+	as := check.OwnerOf(config.Glimpse(config.Source{Path: absolute}).Storage.Filesystem.RootDirectory)
+	if pid != 0 {
+		as = cmp.Or(check.OwnerOf("/proc/"+strconv.Itoa(pid)), as)
+	}
+	if as == nil || as.UID == 0 {
+		return s
+	}
+	if _, err := user.Lookup(as.Name); err == nil { // runuser needs a name
+		s.User = as.Name
+	}
+	return s
 }
 
 // StartHint returns how to start the server of a configuration, or how to create one that does not
 // exist.
 func StartHint(path string) string {
 	if _, err := os.Stat(path); path != "" && errors.Is(err, fs.ErrNotExist) {
-		return "create the configuration first: packhouse setup"
+		command := "packhouse setup"
+		if filepath.Base(path) == installation.ConfigFile {
+			command += " --dir " + setup.Shell(filepath.Dir(path))
+		}
+		return "run " + command + " to create the configuration"
 	}
-	return "start it: " + starterOf(path)
+	return "start it: " + ServerOf(path, 0).Start()
 }
 
 // LeftToSystemd returns an error if root is about to run a server that systemd runs as another
@@ -61,14 +89,13 @@ func LeftToSystemd(path string) error {
 	if os.Geteuid() != 0 {
 		return nil
 	}
-	user := servedBySystemd(path)
-	if user == "" || user == "root" {
+	as := servedBySystemd(path)
+	if as == "" || as == "root" {
 		return nil
 	}
 	return cli.WithHint(
-		fmt.Errorf("systemd runs the server of this installation, as %s, who could not read what root writes", user),
-		"systemctl start %s; in the foreground: runuser -u %s -- packhouse serve %s", setup.Unit, user,
-		setup.Shell(path),
+		fmt.Errorf("systemd runs the server of this installation, as %s, who could not read what root writes", as),
+		"run %s; in the foreground: run %s", ServerOf(path, 0).Start(), check.Server{Config: path, User: as}.Start(),
 	)
 }
 
@@ -142,8 +169,8 @@ func Supervise(ctx context.Context, a *cli.App, plan *plan.Plan) (bool, error) {
 	active := Systemctl(ctx, "is-active", "--quiet", setup.Unit) == nil
 	if unfit := question.Unfit(installed); unfit != nil && !active {
 		return false, cli.WithHint(
-			fmt.Errorf("the service is not started: %s", unfit.What), "%s, then systemctl start %s", unfit.Remedy,
-			setup.Unit,
+			fmt.Errorf("the service is not started: %s", unfit.What), "%s, then run %s", unfit.Remedy,
+			ServerOf(configOf(plan), 0).Start(),
 		)
 	}
 	done := "started"
@@ -159,7 +186,7 @@ func Supervise(ctx context.Context, a *cli.App, plan *plan.Plan) (bool, error) {
 		err = awaitServer(ctx, &loaded.Config, plan.Dir)
 	}
 	if err != nil {
-		return false, cli.WithHint(withLastWords(ctx, err), "see journalctl -u %s", setup.Unit)
+		return false, cli.WithHint(withLastWords(ctx, err), "%s", ServerOf(configOf(plan), 0).ReadLog())
 	}
 	a.Say("systemd has %s the server, and starts it with the machine", done)
 	return true, nil

@@ -84,6 +84,7 @@ func collectTarget(ctx context.Context, a *cli.App, s Subject) check.Target {
 	}
 	t.Findings = append(t.Findings, v.Problems...)
 	t.Files = files(s, v.loaded, runsAs(s.Installed, server.pid))
+	t.Server = ServerOf(s.Config, server.pid)
 	t.Clocks = clocks(t.Config)
 	if s.Installed != nil {
 		t.Passwords = filepath.Join(s.Installed.Dir, installation.PasswordsFile)
@@ -138,7 +139,7 @@ func lookAtServer(ctx context.Context, t *check.Target, started *Running) seen {
 		if errors.Is(err, fs.ErrPermission) {
 			t.Findings = append(
 				t.Findings,
-				setup.Warn(FindingUnreachable, "this user may not see whether a server runs", RemedyUnreachable),
+				setup.Warn(FindingUnreachable, "this user may not see whether a server runs", AsRoot("check", t.ConfigPath)),
 			)
 		}
 		if errors.Is(err, admin.ErrUntrusted) {
@@ -150,7 +151,7 @@ func lookAtServer(ctx context.Context, t *check.Target, started *Running) seen {
 	}
 	status, err := client.Status(ctx)
 	if err != nil {
-		t.Findings = append(t.Findings, setup.Warn(FindingUnreachable, err.Error(), RemedyNoAnswer))
+		t.Findings = append(t.Findings, setup.Warn(FindingUnreachable, err.Error(), NoAnswer(t.ConfigPath)))
 		return seen{runs: true}
 	}
 	t.Findings = append(t.Findings, serverFindings(&status)...)

@@ -30,19 +30,22 @@ func InLine(f finding.Finding) string {
 	return fmt.Sprintf("line %d: %s: %s", f.Line, f.What, f.Remedy)
 }
 
-const remedyHash = "set the password again with \"packhouse user passwd\" or \"htpasswd -B\""
+// Parse is [ParseFile] for callers that do not show remedies.
+func Parse(data []byte) (*File, []finding.Finding) { return ParseFile("htpasswd", data) }
 
-// Parse parses a file. It never fails as a whole: it skips each unusable line and reports it as a
-// finding. They are in line order.
-func Parse(data []byte) (*File, []finding.Finding) {
+// ParseFile parses the content of the file at path, which the remedies name. It never fails as a whole:
+// it skips each unusable line and reports it as a finding. They are in line order.
+func ParseFile(path string, data []byte) (*File, []finding.Finding) {
+	fix := remedies{path}
 	f := &File{}
 	var problems []finding.Finding
 	rest := data
 	if after, ok := bytes.CutPrefix(data, []byte(bom)); ok {
 		f.mark, rest = bom, after
 		problems = append(problems, finding.Finding{
-			Subject: finding.Subject{Line: 1}, Code: CodeBOM, Severity: finding.Warning, What: "the file begins with a byte order mark, which other servers take for a part of the first name",
-			Remedy: "save it as UTF-8 without a mark",
+			Subject: finding.Subject{Line: 1}, Code: CodeBOM, Severity: finding.Warning,
+			What:   "the file begins with a byte order mark, which other servers take for a part of the first name",
+			Remedy: fix.removeMark(),
 		})
 	}
 	wide := bytes.IndexByte(rest, 0) >= 0
@@ -50,7 +53,7 @@ func Parse(data []byte) (*File, []finding.Finding) {
 		problems = append(problems, finding.Finding{
 			Subject: finding.Subject{Line: 1 + bytes.Count(rest[:bytes.IndexByte(rest, 0)],
 				[]byte("\n"))}, Code: CodeEncoding, Severity: finding.Refused,
-			What: "the file is not plain text, perhaps UTF-16: no user can be read from it", Remedy: "save it as UTF-8",
+			What: "the file is not plain text, perhaps UTF-16: no user can be read from it", Remedy: fix.decode(),
 		})
 	}
 	counts := make(map[string]int) // name → number of the line that counts so far
@@ -62,14 +65,15 @@ func Parse(data []byte) (*File, []finding.Finding) {
 		rest = rest[len(raw):]
 		l := split(string(raw))
 		if !wide {
-			if p := l.read(number); p != nil {
+			if p := l.read(number, fix); p != nil {
 				problems = append(problems, *p)
 			}
 			if l.hash != "" {
 				if earlier, ok := counts[l.user]; ok {
 					problems = append(problems, finding.Finding{
-						Subject: finding.Subject{Line: number}, Code: CodeDuplicate, Severity: finding.Warning, What: fmt.Sprintf("user %q is already on line %d; this line is used", l.user, earlier),
-						Remedy: "remove the earlier line",
+						Subject: finding.Subject{Line: number}, Code: CodeDuplicate, Severity: finding.Warning,
+						What:   fmt.Sprintf("user %q is already on line %d; this line is used", l.user, earlier),
+						Remedy: fix.removeLine(earlier),
 					})
 				}
 				counts[l.user] = number
@@ -95,7 +99,7 @@ func split(raw string) line {
 }
 
 // read sets user and hash, or returns why it cannot.
-func (l *line) read(number int) *finding.Finding {
+func (l *line) read(number int, fix remedies) *finding.Finding {
 	if l.text == "" || l.text[0] == '#' {
 		return nil
 	}
@@ -108,44 +112,49 @@ func (l *line) read(number int) *finding.Finding {
 	name, hash, ok := strings.Cut(l.text, ":")
 	switch {
 	case !ok:
-		return problem(CodeNoColon, "there is no colon between a name and a hash", "write it as name:hash, or begin the line with # if it is a comment")
+		return problem(CodeNoColon, "there is no colon between a name and a hash",
+			fix.removeLine(number)+"; if it is a comment, begin it with #")
 	case name == "":
-		return problem(CodeEmptyName, "the name before the colon is empty", "put the user's name there, or remove the line")
+		return problem(CodeEmptyName, "the name before the colon is empty", fix.removeLine(number))
 	case kindOf(name) != "":
 		// The text is left out: it is a hash.
-		return problem(CodeBadName, "there is a hash where the name should be", "write it as name:hash")
+		return problem(CodeBadName, "there is a hash where the name should be",
+			fix.removeLine(number)+", then "+fix.addUser())
 	}
 	if err := ValidateName(name); err != nil {
-		return problem(CodeBadName, err.Error(), "remove the line and add the user under another name")
+		return problem(CodeBadName, err.Error(), fix.removeLine(number)+", then "+fix.addUser())
 	}
 	l.user = name
 	who := fmt.Sprintf("user %q", name)
 	switch kind := kindOf(hash); {
 	case hash == "":
-		return problem(CodeEmptyHash, who+" has no hash", remedyHash)
+		return problem(CodeEmptyHash, who+" has no hash", fix.setPassword(name))
 	case kind == "bcrypt":
 		cost, err := Cost([]byte(hash))
 		switch {
 		case err == nil:
 			l.hash = hash
-			return oldName(number, name)
+			return oldName(number, name, fix)
 		case cost != 0:
-			return problem(CodeCost, fmt.Sprintf("%s has a bcrypt hash of cost %d, usable are %d to %d", who, cost, MinCost, MaxCost), remedyHash)
+			return problem(CodeCost, fmt.Sprintf("%s has a bcrypt hash of cost %d, usable are %d to %d",
+				who, cost, MinCost, MaxCost), fix.setPassword(name))
 		}
-		return problem(CodeDamaged, who+" has a bcrypt hash that is damaged, cut short, or followed by something", remedyHash)
+		return problem(CodeDamaged, who+" has a bcrypt hash that is damaged, cut short, or followed by something",
+			fix.setPassword(name))
 	case kind != "":
-		return problem(CodeKind, fmt.Sprintf("%s has a hash of kind %s, only bcrypt is accepted", who, kind), remedyHash)
+		return problem(CodeKind, fmt.Sprintf("%s has a hash of kind %s, only bcrypt is accepted", who, kind),
+			fix.setPassword(name))
 	}
 	what := "the text after the colon is not a hash, perhaps a password in plain text"
 	if desCrypt().MatchString(hash) {
 		what = "the text after the colon is a crypt (DES) hash or a password in plain text, only bcrypt is accepted"
 	}
 	// The name is left out: its fields may be swapped, and then it is the password.
-	return problem(CodePlain, what, remedyHash+", and take the exposed one out of use")
+	return problem(CodePlain, what, fix.removeLine(number)+", then "+fix.addUser()+" with a new password")
 }
 
 // oldName reports the name of a usable entry that no user could be added with, or returns nil.
-func oldName(number int, name string) *finding.Finding {
+func oldName(number int, name string, fix remedies) *finding.Finding {
 	err := ValidateNewName(name)
 	if err == nil {
 		return nil
@@ -153,7 +162,7 @@ func oldName(number int, name string) *finding.Finding {
 	return &finding.Finding{
 		Subject: finding.Subject{Line: number}, Code: CodeOldName, Severity: finding.Warning,
 		What:   fmt.Sprintf("user %q: %s", name, strings.TrimPrefix(err.Error(), "user ")),
-		Remedy: "add the user under another name, then remove this line",
+		Remedy: fix.addUser() + " under another name, then " + fix.removeLine(number),
 	}
 }
 
