@@ -41,6 +41,10 @@ type Error struct {
 	Reason string      // "it belongs to another user"
 	Fix    string      // a command, or an imperative sentence
 
+	// Otherwise is what Fix says for the case that Owner does not run the server. Empty: Fix makes no
+	// such distinction.
+	Otherwise string
+
 	Foreign bool // a user that the policy does not allow owns Path, regardless of its mode
 	Planted bool // Path is a symbolic link that another user made in a directory that all users can write, such as /tmp
 
@@ -66,8 +70,17 @@ func (e *Error) ForServer(users ...int) *Error {
 	if len(users) > 0 {
 		fixed.Fix = fixOwner(e.Path, e.Mode, accountName(users[0]))
 	} else {
-		fixed.Fix = fmt.Sprintf("if %s runs your server, run the command as that user; if not, %s", e.Owner, e.Fix)
+		return e.IfServer(e.Fix)
 	}
+	return &fixed
+}
+
+// IfServer returns e with a fix for a path of a user who may run the server. otherwise is the fix if
+// that user does not.
+func (e *Error) IfServer(otherwise string) *Error {
+	fixed := *e
+	fixed.Otherwise = otherwise
+	fixed.Fix = fmt.Sprintf("if %s runs your server, run the command as that user; if not, %s", e.Owner, otherwise)
 	return &fixed
 }
 

@@ -52,6 +52,10 @@ func runReload(ctx context.Context, a *cli.App, found config.Found) error {
 			deployment.StartHint(found.Path),
 		)
 	}
+	if errors.Is(err, admin.ErrUntrusted) {
+		return cli.WithHint(fmt.Errorf("query the running server: %w", err), "%s",
+			deployment.UntrustedRemedy(err, deployment.Command("reload", found.Path)))
+	}
 	if err != nil {
 		return fmt.Errorf("query the running server: %w", err)
 	}

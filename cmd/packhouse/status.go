@@ -136,7 +136,7 @@ func statusOfServer(ctx context.Context, a *cli.App, r *statusReport) {
 		r.add(deployment.FindingNotRunning, "no server runs on this configuration", deployment.StartHint(r.Config))
 		return
 	case errors.Is(err, admin.ErrUntrusted):
-		r.add(check.CodeSocket, err.Error(), deployment.UntrustedRemedy(err))
+		r.add(check.CodeSocket, err.Error(), deployment.UntrustedRemedy(err, deployment.Command("status", r.Config)))
 		return
 	case err != nil:
 		r.Running = true

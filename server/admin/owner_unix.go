@@ -43,9 +43,7 @@ func (a accounts) verifyOwners(path string) error {
 // foreign returns an error about a socket, or a directory above one, of a user whom nothing names as
 // the server's. otherwise is the fix if the server does not run as that user.
 func foreign(path string, info fs.FileInfo, otherwise string) *trust.Error {
-	fault := trust.NewError(path, info, "it belongs to another user", "")
-	fault.Fix = fmt.Sprintf("if %s runs your server, run the command as that user; if not, %s", fault.Owner, otherwise)
-	return fault
+	return trust.NewError(path, info, "it belongs to another user", "").IfServer(otherwise)
 }
 
 // verifyAbove verifies the owner of every directory above path, with symbolic links resolved. Modes

@@ -36,6 +36,9 @@ func (b *builder) storeOwner() {
 		return
 	}
 	record := filepath.Join(root, installation.OwnerFile)
+	if have != nil && *have == owner && b.ofOtherUser(record) {
+		return // the manifest keeps listing it
+	}
 	b.directory(filepath.Dir(record), 0o750)
 	b.ownedAs(root)
 	meaning := "records that this installation owns the store"
@@ -44,6 +47,12 @@ func (b *builder) storeOwner() {
 	}
 	b.put(record, 0o644, append(data, '\n'), false, meaning)
 	b.ownedAs(root)
+}
+
+// ofOtherUser reports whether the installation lists a file in its store that a user who is not known to
+// run its server can write, as with a container. Only changes of the store depend on such files.
+func (b *builder) ofOtherUser(path string) bool {
+	return b.installed.Lists(path) && trust.Unsafe(b.places().Policy().Check(path)) != nil
 }
 
 // refusePlanted reports what is in the place of the owner record. The server's user must not be able

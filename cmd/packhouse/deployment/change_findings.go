@@ -66,7 +66,7 @@ func NotLoaded(dir string, err error) error {
 	}
 	remedy := "packhouse reload --dir " + setup.Shell(dir)
 	if errors.Is(err, admin.ErrUntrusted) {
-		remedy = UntrustedRemedy(err) + "; then run " + remedy
+		remedy = UntrustedRemedy(err, remedy) + ", then run " + remedy
 	}
 	return AfterChange(cli.WithHint(
 		fmt.Errorf("the files are changed, but the running server has not loaded them: %w", err), "%s", remedy))

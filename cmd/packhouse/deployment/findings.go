@@ -24,7 +24,12 @@ const (
 // AsRoot returns the remedy if this user may not query the running server: the subcommand for the
 // configuration at path, as root.
 func AsRoot(subcommand, path string) string {
-	return strings.TrimSpace("run sudo packhouse " + subcommand + " " + absoluteWord(path))
+	return "run sudo " + Command(subcommand, path)
+}
+
+// Command returns the subcommand for the configuration at path, which may be empty.
+func Command(subcommand, path string) string {
+	return strings.TrimSpace("packhouse " + subcommand + " " + absoluteWord(path))
 }
 
 // absoluteWord returns a path for a command that runs in any directory, or "" for an empty path.

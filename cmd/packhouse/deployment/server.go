@@ -3,7 +3,10 @@ package deployment
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
+	"os"
+	"os/user"
 	"path/filepath"
 	"runtime/debug"
 	"slices"
@@ -13,6 +16,8 @@ import (
 	"packhouse/server"
 	"packhouse/server/admin"
 	"packhouse/server/config"
+	"packhouse/setup"
+	"packhouse/setup/check"
 	"packhouse/setup/installation"
 	"packhouse/setup/machine"
 	"packhouse/trust"
@@ -89,7 +94,7 @@ func (l *loader) load(ctx context.Context, probes config.Probes) (*config.Config
 func FindServer(c *config.Config, dir string) (*admin.Client, error) {
 	client, err := admin.Find(c, installation.ServerUsers(dir)...)
 	if errors.Is(err, admin.ErrUntrusted) {
-		err = cli.WithHint(err, "%s", UntrustedRemedy(err))
+		err = cli.WithHint(err, "%s", UntrustedRemedy(err, ""))
 	}
 	return client, err
 }
@@ -101,7 +106,7 @@ func ServerOn(ctx context.Context, dir, root string) machine.ServerOn {
 	client, err := admin.Find(c, installation.ServerUsers(dir)...)
 	switch {
 	case errors.Is(err, admin.ErrUntrusted):
-		return machine.ServerOn{Doubt: err, Remedy: UntrustedRemedy(err)}
+		return machine.ServerOn{Doubt: err, Remedy: UntrustedRemedy(err, "")}
 	case errors.Is(err, admin.ErrNotRunning):
 		return machine.ServerOn{}
 	case err != nil:
@@ -115,13 +120,32 @@ func ServerOn(ctx context.Context, dir, root string) machine.ServerOn {
 	return machine.ServerOn{Up: true, PID: status.PID, Config: status.Config}
 }
 
-// UntrustedRemedy returns what to do about an admin.ErrUntrusted.
-func UntrustedRemedy(err error) string {
+// UntrustedRemedy returns what to do about an admin.ErrUntrusted. command is what the server's user
+// runs instead; empty: the same command.
+func UntrustedRemedy(err error, command string) string {
 	if fault := trust.Unsafe(err); fault != nil {
+		if as := asOwner(fault, command); as != "" {
+			return fmt.Sprintf("if %s runs your server, run %s; if not, %s", fault.Owner, as, fault.Otherwise)
+		}
 		return fault.Fix
 	}
 	return "if that user runs your server, run the command as that user; " +
 		"if not, stop the process (ss -xlp names it) and remove the socket"
+}
+
+// asOwner returns a command as root runs it for the owner of a path who may run the server, or "".
+func asOwner(fault *trust.Error, command string) string {
+	if fault.Otherwise == "" || command == "" || os.Geteuid() != 0 {
+		return ""
+	}
+	owner := check.OwnerOf(fault.Path)
+	if owner == nil {
+		return ""
+	}
+	if _, err := user.Lookup(owner.Name); err != nil { // runuser needs a name
+		return ""
+	}
+	return "runuser -u " + setup.Shell(owner.Name) + " -- " + command
 }
 
 // ServersOf returns the IDs of the users that run a configuration's server, if known.

@@ -29,17 +29,16 @@ import (
 // upWithin is how long systemd may take until the server responds.
 const upWithin = 20 * time.Second
 
-// servedBySystemd returns the user that systemd runs a configuration's server as, or "" if systemd
-// does not run it.
-func servedBySystemd(path string) string {
+// servedBySystemd returns the installation of a configuration if systemd runs its server, or nil.
+func servedBySystemd(path string) *installation.Installed {
 	if filepath.Base(path) != installation.ConfigFile {
-		return ""
+		return nil
 	}
 	installed, err := installation.Load(filepath.Dir(path))
-	if err != nil {
-		return ""
+	if err != nil || !installed.Supervised() {
+		return nil
 	}
-	return installed.ServiceUser()
+	return installed
 }
 
 // ServerOf returns how a configuration's server is started, for remedies. pid is that of the running
@@ -51,7 +50,7 @@ func ServerOf(path string, pid int) check.Server {
 		return check.ServerOf(path)
 	}
 	s := check.ServerOf(absolute)
-	if servedBySystemd(absolute) != "" {
+	if servedBySystemd(absolute) != nil {
 		s.Unit = setup.Unit
 	}
 	if os.Geteuid() != 0 || s.Unit != "" {
@@ -89,7 +88,7 @@ func LeftToSystemd(path string) error {
 	if os.Geteuid() != 0 {
 		return nil
 	}
-	as := servedBySystemd(path)
+	as := servedBySystemd(path).ServiceUser()
 	if as == "" || as == "root" {
 		return nil
 	}

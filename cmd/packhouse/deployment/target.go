@@ -144,7 +144,8 @@ func lookAtServer(ctx context.Context, t *check.Target, started *Running) seen {
 		}
 		if errors.Is(err, admin.ErrUntrusted) {
 			t.Findings = append(t.Findings, finding.Finding{
-				Code: check.CodeSocket, Severity: finding.Warning, What: err.Error(), Remedy: UntrustedRemedy(err),
+				Code: check.CodeSocket, Severity: finding.Warning, What: err.Error(),
+				Remedy: UntrustedRemedy(err, Command("check", t.ConfigPath)),
 			})
 		}
 		return seen{runs: errors.Is(err, fs.ErrPermission)} // it is running, but this user may not connect to it
