@@ -333,3 +333,29 @@ func TestPlainHTTPOnTLS(t *testing.T) {
 		t.Errorf("strangers make noise in the log:\n%s", f.log)
 	}
 }
+
+// TestAnchored verifies that the server knows whether its own files contain the CA that clients need.
+func TestAnchored(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, withTLS)
+	f.serve()
+	if !f.server.certs.Anchored("127.0.0.1") {
+		t.Error("a chain with its private CA: false, want true")
+	}
+	if f.server.certs.Anchored("registry.example.com") {
+		t.Error("a name that the certificate does not have: true, want false")
+	}
+	data, err := os.ReadFile(f.path("tls.crt"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	chain, err := certgen.ParseChain(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.write("tls.crt", certgen.EncodeChain(chain[:1]...))
+	f.server.certs.Follow()
+	if f.server.certs.Anchored("127.0.0.1") {
+		t.Error("a chain that ends below its root: true, want false")
+	}
+}

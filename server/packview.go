@@ -36,6 +36,7 @@ func addPackView(s *Server, st *state, base string, notify func(registry.Event))
 	})
 	made, err := pages.New(pages.Options{
 		View: view, Store: s.store, Prefix: st.prefix, PublicURL: c.HTTP.Host, Packs: c.Packs.Base, Version: s.options.Version,
+		PrivateCA: func(host string) bool { return s.certs != nil && s.certs.Anchored(host) },
 	})
 	if err != nil {
 		return err

@@ -49,6 +49,8 @@ type serving struct {
 	chain  [][]byte
 	print  string
 	config config.HTTP
+
+	anchored bool // chain contains a self-signed certificate
 }
 
 // settledAfter is the minimum age of a modification time to trust it, because a file can change
@@ -153,6 +155,14 @@ func (cs *Manager) Fingerprint() string {
 	return cs.serving.Load().print
 }
 
+// Anchored reports whether the certificate files contain the self-signed certificate that clients of
+// host must trust, as with a private CA. It returns false for other hosts, which may be those of a
+// proxy with a certificate of its own.
+func (cs *Manager) Anchored(host string) bool {
+	s := cs.serving.Load()
+	return s.anchored && s.leaf.VerifyHostname(host) == nil
+}
+
 // Ends returns when the leaf expires.
 func (cs *Manager) Ends() time.Time { return cs.Leaf().NotAfter }
 
@@ -219,7 +229,7 @@ func (cs *Manager) load(c config.HTTP) (*serving, error) {
 		return nil, fmt.Errorf("read certificate %s with key %s: %w", c.TLS.Certificate, c.TLS.Key, err)
 	}
 	s := &serving{pair: pair.TLS(), leaf: pair.Leaf(), print: certgen.Fingerprint(pair.Leaf()), cas: cas, config: c}
-	s.chain = s.pair.Certificate
+	s.chain, s.anchored = s.pair.Certificate, len(certgen.Anchors(pair.Chain)) > 0
 	if s.tls, err = tlsSettings(c, cas); err != nil {
 		return nil, err
 	}

@@ -64,6 +64,9 @@ func (p *Pages) server(r *http.Request) (scheme, host string) {
 	return scheme, packs.Printable(r.Host)
 }
 
+// hostname returns a host without its port and the brackets of an IPv6 address.
+func hostname(host string) string { return (&url.URL{Host: host}).Hostname() }
+
 // use describes how to use a version elsewhere.
 type use struct {
 	Endpoint string // for Palette
@@ -71,6 +74,7 @@ type use struct {
 	Oras     string
 	CLI      string
 	Plain    bool // without TLS
+	Private  bool // the commands name the CA
 }
 
 // useOf returns the lines for people to copy.
@@ -86,9 +90,14 @@ func (p *Pages) useOf(r *http.Request, req route.Request, ref string) use {
 	if req.Base != "" {
 		u.CLI += " --base " + req.Base
 	}
-	if u.Plain {
+	switch {
+	case u.Plain:
 		u.Oras += " --plain-http"
 		u.CLI = strings.Replace(u.CLI, "-r ", "-r http://", 1)
+	case p.o.PrivateCA != nil && p.o.PrivateCA(hostname(host)):
+		u.Private = true
+		u.Oras += " --ca-file ca.crt"
+		u.CLI += " --ca-file ca.crt"
 	}
 	return u
 }

@@ -55,6 +55,10 @@ type Options struct {
 	PublicURL string // URL of the server for clients (http.host); empty: from the request
 	Packs     string // default base path of packs
 	Version   string // of the server
+
+	// PrivateCA reports whether clients of a host must trust a certificate that systems do not trust by
+	// default. Nil: unknown.
+	PrivateCA func(host string) bool
 }
 
 // Pages handles authorized requests for pages.
