@@ -76,6 +76,8 @@ func TestImportGraphRefuses(t *testing.T) {
 		{"certgen", "packhouse/templates", true},
 		{"server", "github.com/charmbracelet/lipgloss", true},
 		{"tui", "github.com/charmbracelet/lipgloss", false},
+		{"tui/session", "github.com/charmbracelet/lipgloss", true},
+		{"tui/session", "packhouse/tui", true},
 		{"server", "github.com/spf13/cobra", true},
 		{"unheard/of", "packhouse/server", true},
 	} {
@@ -225,6 +227,11 @@ func forbidden(pkg, imported string) string {
 	for outside, trees := range onlyIn {
 		if within(imported, outside) && !slices.ContainsFunc(trees, func(tree string) bool { return within(pkg, tree) }) {
 			return "only these trees may: " + strings.Join(trees, ", ")
+		}
+	}
+	for outside, trees := range notIn {
+		if within(imported, outside) && slices.ContainsFunc(trees, func(tree string) bool { return within(pkg, tree) }) {
+			return "this tree must not"
 		}
 	}
 	return ""

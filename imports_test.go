@@ -33,7 +33,8 @@ var mayImport = map[string][]string{
 	"cmd/packhouse/porttest":   {},
 
 	// The side of the terminal.
-	"tui": {"setup/...", groundFloor},
+	"tui":         {"tui/session", "setup/...", groundFloor},
+	"tui/session": {"setup/...", groundFloor},
 	"setup/apply": {
 		"setup", "setup/machine", "setup/installation", "setup/question", "setup/answer", "setup/plan", groundFloor,
 	},
@@ -147,6 +148,11 @@ var onlyIn = map[string][]string{
 	"github.com/rogpeppe/go-internal": {},              // tests only
 	"github.com/creack/pty":           {"tui/ttytest"}, // tests only
 	"github.com/hinshun/vt10x":        {"tui/ttytest"}, // tests only
+}
+
+// notIn names, for packages from outside, trees that must not import them although onlyIn permits it.
+var notIn = map[string][]string{
+	"github.com/charmbracelet": {"tui/session"}, // a session knows no terminal
 }
 
 // standardLibraryOnly lists the trees that import nothing from outside: what

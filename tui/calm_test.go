@@ -15,7 +15,8 @@ import (
 	"packhouse/setup/plan"
 )
 
-// TestNoticesAreWhole: what stands in the way is said to its end, also where the window is narrow; the frame gives way.
+// TestNoticesAreWhole: what stands in the way is said to its end, also where the window is narrow;
+// the frame gives way.
 func TestNoticesAreWhole(t *testing.T) {
 	for _, size := range [][2]int{{120, 36}, {80, 24}, {60, 14}, {40, 12}} {
 		o := managed(fixtureOptions())
@@ -39,8 +40,8 @@ func TestNoticesAreWhole(t *testing.T) {
 	}
 }
 
-// TestChoicesExplainThemselves: where there is room every option says what it means, so that nothing moves while one compares; in a low window
-// the one in front does.
+// TestChoicesExplainThemselves: where there is room every option says what it means, so that
+// nothing moves while one compares; in a low window the one in front does.
 func TestChoicesExplainThemselves(t *testing.T) {
 	s := open(t, fixtureOptions(), 80, 24)
 	s.keys(strings.Repeat("<enter>", 4))
@@ -64,7 +65,8 @@ func lineOf(frame, text string) int {
 	return slices.IndexFunc(strings.Split(frame, "\n"), func(line string) bool { return strings.Contains(line, text) })
 }
 
-// TestEnterGoesOnAfterARemoval: where the last of a list was taken away, enter goes on to the next question and adds nothing.
+// TestEnterGoesOnAfterARemoval: where the last of a list was taken away, enter goes on to the next
+// question and adds nothing.
 func TestEnterGoesOnAfterARemoval(t *testing.T) {
 	s := open(t, fixtureOptions(), 100, 30)
 	s.keys(strings.Repeat("<enter>", 5) + "<down>d")
@@ -80,7 +82,8 @@ func TestEnterGoesOnAfterARemoval(t *testing.T) {
 	s.wants("● Address")
 }
 
-// TestEscapeTwiceIsEscape: on a slow line both presses arrive at once, and look like alt and escape.
+// TestEscapeTwiceIsEscape: on a slow line both presses arrive at once, and look like alt and
+// escape.
 func TestEscapeTwiceIsEscape(t *testing.T) {
 	s := open(t, fixtureOptions(), 80, 24)
 	s.keys("<enter>")
@@ -89,7 +92,8 @@ func TestEscapeTwiceIsEscape(t *testing.T) {
 	s.wants("● Host name")
 }
 
-// TestTheChosenTaskIsVisible moves through the tasks in every window: the chosen one is on the screen, whatever the state says above it.
+// TestTheChosenTaskIsVisible moves through the tasks in every window: the chosen one is on the
+// screen, whatever the state says above it.
 func TestTheChosenTaskIsVisible(t *testing.T) {
 	for _, size := range [][2]int{{120, 36}, {80, 24}, {60, 14}, {40, 12}} {
 		o := managed(fixtureOptions())
@@ -101,23 +105,24 @@ func TestTheChosenTaskIsVisible(t *testing.T) {
 			)
 		}
 		s := open(t, o, size[0], size[1])
-		tasks := s.m.tasks()
+		tasks := s.m.session.Tasks()
 		for range 2 {
 			for _, task := range tasks {
-				s.wants("› " + task.name)
+				s.wants("› " + task.Name)
 				s.keys("<down>")
 			}
 			s.keys("<home><pgdown><pgdown><pgdown><pgdown>")
 		}
 		s.keys("<end>")
 		for i := range tasks {
-			s.wants("› " + tasks[len(tasks)-1-i].name)
+			s.wants("› " + tasks[len(tasks)-1-i].Name)
 			s.keys("<up>")
 		}
 	}
 }
 
-// TestLowWindowsShowEveryLine scrolls through the state in a low window: every line comes into sight, and the chosen task stays there.
+// TestLowWindowsShowEveryLine scrolls through the state in a low window: every line comes into
+// sight, and the chosen task stays there.
 func TestLowWindowsShowEveryLine(t *testing.T) {
 	s := open(t, managed(fixtureOptions()), 40, 12)
 	seen := s.text()
@@ -135,8 +140,8 @@ func TestLowWindowsShowEveryLine(t *testing.T) {
 	s.wants("clients use:", "› Renew the certificate")
 }
 
-// TestPreviewMarksWhatAnAnswerChanges: beside the lines of myconfig.yml that the answers of this step changed, in the margin; the next step begins
-// without marks.
+// TestPreviewMarksWhatAnAnswerChanges: beside the lines of myconfig.yml that the answers of this
+// step changed, in the margin; the next step begins without marks.
 func TestPreviewMarksWhatAnAnswerChanges(t *testing.T) {
 	s := open(t, fixtureOptions(), 120, 34)
 	s.keys("<enter><enter><enter>")
@@ -151,7 +156,8 @@ func TestPreviewMarksWhatAnAnswerChanges(t *testing.T) {
 	s.wantsNot("▌")
 }
 
-// TestOffersDoNotLookLikeAnswers: a field that is empty says so, also where the terminal knows no faint letters.
+// TestOffersDoNotLookLikeAnswers: a field that is empty says so, also where the terminal knows no
+// faint letters.
 func TestOffersDoNotLookLikeAnswers(t *testing.T) {
 	s := open(t, fixtureOptions(), 80, 24)
 	s.keys("<ctrl+u>")
@@ -182,7 +188,8 @@ func TestFresh(t *testing.T) {
 	}
 }
 
-// TestPreviewBeginsWithTheSettings: the words at the head of the file are for whoever finds it later.
+// TestPreviewBeginsWithTheSettings: the words at the head of the file are for whoever finds it
+// later.
 func TestPreviewBeginsWithTheSettings(t *testing.T) {
 	for text, want := range map[string]string{
 		"# words\n# more\n\nversion: 0.1\n# who\nauth:\n": "version: 0.1\n# who\nauth:\n", "version: 0.1\n": "version: 0.1\n", "# only words": "# only words", "": "",

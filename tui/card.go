@@ -1,8 +1,6 @@
 package tui
 
 import (
-	"context"
-	"slices"
 	"strings"
 
 	"github.com/charmbracelet/bubbles/key"
@@ -10,121 +8,99 @@ import (
 	"github.com/charmbracelet/x/ansi"
 
 	"packhouse/setup/check"
-	"packhouse/setup/machine"
 	"packhouse/setup/plan"
 	"packhouse/tui/layout"
 	"packhouse/tui/theme"
 )
 
-// card is the screen with what one needs to use the registry.
-type card struct {
-	title  string
+// cardScreen shows what clients need to use the registry.
+type cardScreen struct {
+	*ui
 	top    int
-	reveal bool // the generated passwords are shown
-	looked bool // they were
-	warned bool
+	reveal bool       // the generated passwords are visible
+	warned *plan.Plan // the change whose passwords the user was reminded of
 }
 
-// cardOf collects the content of the card. It resolves names, which may take seconds.
-func cardOf(ctx context.Context, o Options, m *machine.Machine, planned *plan.Plan) plan.Card {
-	if o.Card != nil {
-		return o.Card(ctx, planned)
+// Init implements screen.
+func (c *cardScreen) Init() tea.Cmd {
+	c.top, c.reveal = 0, false
+	return nil
+}
+
+// Update implements screen.
+func (c *cardScreen) Update(msg tea.Msg) tea.Cmd {
+	pressed, ok := msg.(keyPress)
+	if !ok {
+		return nil
 	}
-	return plan.Handoff(ctx, m, planned)
-}
-
-// takeCard makes a card the one to show.
-func (m *model) takeCard(made plan.Card) {
-	m.outcome.Card = made
-	// The plan knows of its own changes only; the sitting may have had others before it.
-	c := &m.outcome.Card
-	switch {
-	case slices.ContainsFunc(m.passwords, func(p plan.Password) bool { return p.User == c.User }):
-		c.Password = plan.PasswordShown
-	case slices.Contains(m.given, c.User):
-		c.Password = plan.PasswordGiven
-	}
-}
-
-func (m *model) showCard() {
-	m.phase = handing
-	m.card.top = 0
-	switch m.outcome.Report.Worst() {
-	case check.Failed:
-		m.card.title = "Written, and not working yet"
-	case check.Warning:
-		m.card.title = "The registry works, with something to look at"
-	default:
-		m.card.title = "The registry works"
-	}
-}
-
-// generated are the passwords that were generated in this sitting.
-func (m *model) generated() []plan.Password { return m.passwords }
-
-func (m *model) cardKey(name string) tea.Cmd {
-	c := &m.card
-	switch name {
-	case "up", "k":
-		c.top--
-	case "down", "j":
-		c.top++
-	case "pgup":
-		c.top -= m.height / 2
-	case "pgdown", " ":
-		c.top += m.height / 2
+	c.top = scrolled(c.top, pressed.name, c.height)
+	switch pressed.name {
 	case "p":
-		if len(m.generated()) > 0 {
-			c.reveal = !c.reveal
-			c.looked = true
-			c.top = 0
+		if len(c.session.Generated) > 0 {
+			c.reveal, c.session.Viewed, c.top = !c.reveal, true, 0
 		}
 	case "esc":
 		c.reveal = false
-		m.phase = checking
-	case "enter", "l":
-		if m.unseen() {
+		c.show(checking)
+	case "enter", "l", "q":
+		if c.unseen() {
 			return nil
 		}
 		c.reveal = false
-		if m.running == nil {
-			return m.homeOr(m.finish)
+		if pressed.name != "q" && c.session.Running != nil {
+			return c.open(serving)
 		}
-		return m.openLog()
-	case "q":
-		if m.unseen() {
-			return nil
-		}
-		c.reveal = false
-		return m.homeOr(m.finish)
+		return c.homeOr(c.finish)
 	}
 	return nil
 }
 
-// unseen asks once for confirmation before leaving if the generated passwords were not viewed.
-func (m *model) unseen() bool {
-	if len(m.generated()) == 0 || m.card.looked || m.card.warned {
+// unseen reminds the user once if the generated passwords were not shown. It reports whether it
+// did.
+func (c *cardScreen) unseen() bool {
+	if len(c.session.Generated) == 0 || c.session.Viewed || c.warned == c.session.Outcome.Plan {
 		return false
 	}
-	m.card.warned = true
-	m.notice = "the generated password has not been shown: p shows it; press the key again to continue"
+	c.warned = c.session.Outcome.Plan
+	c.notice = "the generated password has not been shown: p shows it; press the key again to continue"
 	return true
 }
 
-func (m *model) cardKeys(words bool) []key.Binding {
-	say := func(long, short string) string {
-		if words {
-			return long
+// Title implements screen.
+func (c *cardScreen) Title() string {
+	switch c.session.Outcome.Report.Worst() {
+	case check.Failed:
+		return "Written, but not working yet"
+	case check.Warning:
+		return "The registry works, with warnings"
+	default:
+		return "The registry works"
+	}
+}
+
+// Help implements screen.
+func (c *cardScreen) Help() string { return cardHelp }
+
+// View implements screen.
+func (c *cardScreen) View(width, height int) ([]string, string) {
+	return scroll(c.cardLines(width), &c.top, -1, height)
+}
+
+// Keys implements screen.
+func (c *cardScreen) Keys(long bool) []key.Binding {
+	say := func(inFull, short string) string {
+		if long {
+			return inFull
 		}
 		return short
 	}
 	var keys []key.Binding
-	if generated := len(m.generated()); generated > 0 {
+	if generated := len(c.session.Generated); generated > 0 {
 		what := "password"
 		if generated > 1 {
 			what = "passwords"
 		}
-		if m.card.reveal {
+		if c.reveal {
 			keys = append(keys, bind("p", say("hide "+what, "hide")))
 		} else {
 			keys = append(keys, bind("p", say("show "+what, what)))
@@ -133,31 +109,31 @@ func (m *model) cardKeys(words bool) []key.Binding {
 	home := say("back to the start", "back")
 	log := say("keep serving, show the log", "serve")
 	switch {
-	case m.running != nil && m.manager.on:
+	case c.session.Running != nil && c.session.Managed:
 		keys = append(keys, bind("enter", log), bind("q", home))
-	case m.manager.on:
+	case c.session.Managed:
 		keys = append(keys, bind("enter", home))
-	case m.running != nil:
+	case c.session.Running != nil:
 		keys = append(keys, bind("enter", log), bind("q", say("stop and leave", "leave")))
 	default:
 		keys = append(keys, bind("enter", "leave"))
 	}
-	return append(keys, bind("esc", "checks"), bind("↑↓", "scroll"))
+	return append(keys, bind("esc", "checks"), bind("↑↓", "scroll"), bind("?", "help"))
 }
 
 // cardLines draws the card.
-func (m *model) cardLines(width int) []string {
-	t := m.theme
-	c := m.outcome.Card
+func (c *cardScreen) cardLines(width int) []string {
+	t := c.theme
+	card := c.session.Outcome.Card
 	var lines []string
 	sign, style := theme.Done, t.Good
-	switch m.outcome.Report.Worst() {
+	switch c.session.Outcome.Report.Worst() {
 	case check.Failed:
 		sign, style = theme.Failed, t.Bad
 	case check.Warning:
 		sign, style = theme.Caution, t.Warning
 	}
-	lines = append(lines, style.Render(layout.Cut(sign+" "+summary(m.outcome.Report), width)), "")
+	lines = append(lines, style.Render(layout.Cut(sign+" "+summary(c.session.Outcome.Report), width)), "")
 	row := func(label, value string) {
 		if value == "" {
 			return
@@ -171,47 +147,47 @@ func (m *model) cardLines(width int) []string {
 		}
 		lines = append(lines, t.Muted.Render(layout.Pad(label, labelWidth))+value)
 	}
-	row("URL", c.URL)
-	row("user", c.User)
-	lines = append(lines, m.passwordLines(width)...)
-	if c.CAFile != "" {
-		row("certificate", c.CAFile)
+	row("URL", card.URL)
+	row("user", card.User)
+	lines = append(lines, c.passwordLines(width)...)
+	if card.CAFile != "" {
+		row("certificate", card.CAFile)
 		lines = append(lines, t.Muted.Render(layout.Cut(layout.Pad("", 12)+"give this file to every client", width)))
 	}
-	if c.MoveCAKey != nil {
+	if card.MoveCAKey != nil {
 		lines = append(lines, "")
-		lines = append(lines, layout.Wrap(clean(c.MoveCAKey.Title), width)...)
-		lines = append(lines, shellLines(clean(c.MoveCAKey.Line), width)...)
+		lines = append(lines, layout.Wrap(clean(card.MoveCAKey.Title), width)...)
+		lines = append(lines, shellLines(clean(card.MoveCAKey.Line), width)...)
 	}
-	for _, command := range c.Commands {
+	for _, command := range card.Commands {
 		lines = append(lines, "", t.Title.Render(clean(command.Title)))
 		lines = append(lines, shellLines(clean(command.Line), width)...)
 	}
 	lines = append(lines, "")
-	row("settings", c.Config)
-	row("handoff", c.Handoff)
-	if c.Fingerprint != "" || c.TrustPrint != "" {
+	row("settings", card.Config)
+	row("handoff", card.Handoff)
+	if card.Fingerprint != "" || card.TrustPrint != "" {
 		lines = append(lines, "", t.Title.Render(layout.Cut("SHA-256 fingerprints", width)))
-		row("to trust", c.TrustPrint)
-		row("server", c.Fingerprint)
+		row("to trust", card.TrustPrint)
+		row("server", card.Fingerprint)
 	}
-	if m.outcome.Plan != nil { // the command that repeats the change
-		lines = append(lines, "", t.Title.Render(layout.Cut("the same without questions, passwords apart", width)))
-		lines = append(lines, shellLines(clean(m.outcome.Plan.Resolved.CommandLine()), width)...)
+	if c.session.Outcome.Plan != nil { // the command that repeats the change
+		lines = append(lines, "", t.Title.Render(layout.Cut("the same without questions (typed passwords excepted)", width)))
+		lines = append(lines, shellLines(clean(c.session.Outcome.Plan.Resolved.CommandLine()), width)...)
 	}
 	return lines
 }
 
-// passwordLines says where the passwords are; the generated ones themselves only when they were asked for.
-func (m *model) passwordLines(width int) []string {
-	t := m.theme
+// passwordLines says where the passwords are. It shows generated ones only on request.
+func (c *cardScreen) passwordLines(width int) []string {
+	t := c.theme
 	label := func(text string) string { return t.Muted.Render(layout.Pad(text, 12)) }
-	passwords := m.generated()
+	passwords := c.session.Generated
 	if len(passwords) == 0 {
-		if m.outcome.Card.Password == "" {
+		if c.session.Outcome.Card.Password == "" {
 			return nil
 		}
-		return []string{layout.Cut(label("password")+clean(m.outcome.Card.Password), width)}
+		return []string{layout.Cut(label("password")+clean(c.session.Outcome.Card.Password), width)}
 	}
 	var lines []string
 	for i, password := range passwords {
@@ -220,10 +196,10 @@ func (m *model) passwordLines(width int) []string {
 			name = ""
 		}
 		text := "••••••••"
-		if m.card.reveal {
+		if c.reveal {
 			text = password.Password.Reveal()
 		}
-		if len(passwords) > 1 || password.User != m.outcome.Card.User {
+		if len(passwords) > 1 || password.User != c.session.Outcome.Card.User {
 			text += "  " + t.Muted.Render("of "+clean(password.User))
 		}
 		lines = append(lines, layout.Cut(label(name)+text, width))
@@ -234,9 +210,9 @@ func (m *model) passwordLines(width int) []string {
 	}
 	hint := "generated; p shows " + it + ", else initial-passwords keeps " + it
 	switch {
-	case m.card.reveal:
+	case c.reveal:
 		hint = "keep " + it + " now: " + stored
-	case m.card.looked:
+	case c.session.Viewed:
 		hint = "generated; p shows " + it + " again, nothing keeps " + it
 	}
 	for _, line := range layout.Wrap(hint, max(width-12, 12)) {
@@ -245,8 +221,8 @@ func (m *model) passwordLines(width int) []string {
 	return lines
 }
 
-// shellLines breaks a command where a shell allows it, so that what is copied from the screen still works: between words, with a backslash.
-// Spaces within quotes are no place to break.
+// shellLines breaks a command between words, with a backslash, so that it still works when it is
+// copied from the screen. It never breaks at a space within quotes.
 func shellLines(line string, width int) []string {
 	if ansi.StringWidth(line) <= width {
 		return []string{line}
@@ -268,7 +244,8 @@ func shellLines(line string, width int) []string {
 	return append(out, current)
 }
 
-// flagsWithValues joins each flag with its value if both fit on a line, so that "--san localhost" is not split.
+// flagsWithValues joins each flag with its value if both fit on a line, so that "--san localhost"
+// is not split.
 func flagsWithValues(words []string, width int) []string {
 	var out []string
 	for i := 0; i < len(words); i++ {
@@ -283,7 +260,7 @@ func flagsWithValues(words []string, width int) []string {
 	return out
 }
 
-// shellWords cuts a line at the spaces that are not quoted.
+// shellWords splits a line at the spaces that are not quoted.
 func shellWords(line string) []string {
 	var words []string
 	var word strings.Builder

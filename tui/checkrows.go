@@ -12,15 +12,16 @@ import (
 	"packhouse/tui/theme"
 )
 
-// checkLines draws one check: sign, title, what was seen, how long it took; and cause and remedy below it where it found something.
-func (m *model) checkLines(row checkRow, width int) []string {
-	t := m.theme
+// checkLines draws a check: sign, title, observation and duration; and below it the cause and the
+// remedy of a finding.
+func (c *checksScreen) checkLines(row checkRow, width int) []string {
+	t := c.theme
 	const titleWidth = 16
 	if row.result == nil {
 		if row.doing == "" {
 			return []string{layout.Cut(t.Muted.Render(theme.Ahead+" "+clean(row.title)), width)}
 		}
-		return []string{layout.Cut(m.spinner.View()+" "+layout.Pad(clean(row.title), titleWidth)+"  "+t.Muted.Render(clean(row.doing)+" …"), width)}
+		return []string{layout.Cut(c.spinner.View()+" "+layout.Pad(clean(row.title), titleWidth)+"  "+t.Muted.Render(clean(row.doing)+" …"), width)}
 	}
 	result := row.result
 	sign, word, style := theme.Unknown, string(check.NotProven)+": ", t.Muted
@@ -35,10 +36,10 @@ func (m *model) checkLines(row checkRow, width int) []string {
 	}
 	took := duration(result.Took)
 	room := width - 2 - titleWidth - 2 - ansi.StringWidth(took) - 1
-	if room < 20 { // too narrow for columns: what was seen goes below
+	if room < 20 { // too narrow for columns: the observation goes below
 		lines := []string{layout.Ends(style.Render(sign)+" "+clean(result.Title), t.Muted.Render(took), width)}
-		lines = append(lines, m.indented(word+result.Seen+reason(result), width, style, result.Status == check.Passed)...)
-		return append(lines, m.adviceLines(result.Advice, 2, width)...)
+		lines = append(lines, c.indented(word+result.Seen+reason(result), width, style, result.Status == check.Passed)...)
+		return append(lines, c.adviceLines(result.Advice, 2, width)...)
 	}
 	seen := layout.Wrap(word+clean(result.Seen), room)
 	lines := []string{layout.Ends(style.Render(sign)+" "+layout.Pad(clean(result.Title), titleWidth)+"  "+seen[0], t.Muted.Render(took), width)}
@@ -50,12 +51,12 @@ func (m *model) checkLines(row checkRow, width int) []string {
 			lines = append(lines, fmt.Sprintf("%*s", titleWidth+4, "")+style.Render(line))
 		}
 	}
-	return append(lines, m.adviceLines(result.Advice, titleWidth+4, width)...)
+	return append(lines, c.adviceLines(result.Advice, titleWidth+4, width)...)
 }
 
-// adviceLines draw advice of a check that passed. Its first line is a sentence; the other lines are for copying, so they keep their line
-// ends and start further left in a narrow window.
-func (m *model) adviceLines(advice string, indent, width int) []string {
+// adviceLines draw advice of a check that passed. Its first line is a sentence; the other lines are
+// for copying, so they keep their line ends and start further left in a narrow window.
+func (c *checksScreen) adviceLines(advice string, indent, width int) []string {
 	if advice == "" {
 		return nil
 	}
@@ -63,7 +64,7 @@ func (m *model) adviceLines(advice string, indent, width int) []string {
 	var out []string
 	margin := strings.Repeat(" ", indent)
 	for _, line := range layout.Hang("· ", sentence, width-indent) {
-		out = append(out, margin+m.theme.Muted.Render(line))
+		out = append(out, margin+c.theme.Muted.Render(line))
 	}
 	if copied == "" {
 		return out
@@ -79,11 +80,11 @@ func (m *model) adviceLines(advice string, indent, width int) []string {
 	return out
 }
 
-func (m *model) indented(text string, width int, style interface{ Render(...string) string }, quiet bool) []string {
+func (c *checksScreen) indented(text string, width int, style interface{ Render(...string) string }, quiet bool) []string {
 	var out []string
 	for _, line := range layout.Wrap(clean(text), width-2) {
 		if quiet {
-			out = append(out, "  "+m.theme.Muted.Render(line))
+			out = append(out, "  "+c.theme.Muted.Render(line))
 		} else {
 			out = append(out, "  "+style.Render(line))
 		}
@@ -91,7 +92,7 @@ func (m *model) indented(text string, width int, style interface{ Render(...stri
 	return out
 }
 
-// reason is cause, remedy and code of a finding, each on a line of its own.
+// reason returns cause, remedy and code of a finding, each on its own line.
 func reason(result *check.Result) string {
 	out := ""
 	if result.Finding.What != "" {
@@ -106,7 +107,7 @@ func reason(result *check.Result) string {
 	return out
 }
 
-// summary says in one sentence how the checks ended.
+// summary returns the result of the checks in one sentence.
 func summary(report check.Report) string {
 	count := make(map[check.Status]int)
 	for _, result := range report.Results {
@@ -125,7 +126,7 @@ func summary(report check.Report) string {
 	return text.String()
 }
 
-// duration is a time as people read it.
+// duration formats a duration for people.
 func duration(d time.Duration) string {
 	switch {
 	case d <= 0:

@@ -8,14 +8,15 @@ import (
 
 	"packhouse/setup/check"
 	"packhouse/setup/installation"
-	"packhouse/setup/plan"
 	"packhouse/spelling"
 	"packhouse/tui/layout"
+	"packhouse/tui/session"
 	"packhouse/tui/theme"
 )
 
-// checks is the screen on which the installation is proven.
-type checks struct {
+// checksScreen starts the server and shows the checks of the installation.
+type checksScreen struct {
+	*ui
 	rows     []checkRow
 	total    int
 	startErr error // why the server did not start
@@ -29,7 +30,7 @@ type checkRow struct {
 	result           *check.Result
 }
 
-// Messages of a run of the checks.
+// Messages of the screen.
 type (
 	startedMsg struct {
 		running installation.Running
@@ -37,83 +38,62 @@ type (
 	}
 	checkMsg  struct{ event check.Event }
 	provedMsg struct {
-		report check.Report
-		card   plan.Card
+		proof     session.Proof
+		cancelled bool
 	}
-	endedMsg struct{ running installation.Running }
 )
 
-// startChecks starts the server, unless it runs, and lets everything be proven.
-func (m *model) startChecks() tea.Cmd {
-	m.phase, m.checks = checking, checks{}
-	if m.running != nil && ended(m.running) {
-		m.running = nil
-	}
-	before, planned := m.running, m.plan
-	return m.start("starting the server", func(ctx context.Context, _ func(tea.Msg)) tea.Msg {
-		running, err := m.launch(ctx, planned, before)
+// Init implements screen: it starts the server, unless it runs, and runs the checks.
+func (c *checksScreen) Init() tea.Cmd {
+	*c = checksScreen{ui: c.ui}
+	start, planned := c.session.Starter(), c.session.Plan
+	cmd := c.start(c, "starting the server", func(ctx context.Context, _ func(tea.Msg)) tea.Msg {
+		running, err := start(ctx, planned)
 		return startedMsg{running, err}
 	})
+	c.job.probes = true
+	return cmd
 }
 
-func ended(running installation.Running) bool {
-	select {
-	case <-running.Done():
-		return true
-	default:
-		return false
-	}
-}
-
-func (m *model) started(msg startedMsg) tea.Cmd {
-	before := m.running
-	m.running, m.checks.startErr = msg.running, msg.err
-	if msg.err != nil {
-		if m.running == nil && before != nil && !ended(before) {
-			m.running = before // it keeps its last good state
-		}
-		return nil
-	}
-	if m.running == nil || m.running == before {
-		return m.prove()
-	}
-	return tea.Batch(m.prove(), m.watchServer())
-}
-
-func (m *model) prove() tea.Cmd {
-	planned, machine, options, hands := m.plan, m.machine, m.options, !m.review.aside()
-	cmd := m.start("checking", func(ctx context.Context, emit func(tea.Msg)) tea.Msg {
-		msg := provedMsg{report: options.Prove(ctx, planned, func(event check.Event) { emit(checkMsg{event}) })}
-		if hands {
-			msg.card = cardOf(ctx, options, machine, planned)
-		}
-		return msg
-	})
-	m.job.slow = true // the rows show what is done from the beginning, so the spinner may turn
-	return tea.Batch(cmd, m.turn())
-}
-
-// watchServer reports when the server ends by itself.
-func (m *model) watchServer() tea.Cmd {
-	running, done := m.running, m.ctx.Done()
-	return m.watch(func() tea.Msg {
-		select {
-		case <-running.Done():
-			return endedMsg{running}
-		case <-done:
+// Update implements screen.
+func (c *checksScreen) Update(msg tea.Msg) tea.Cmd {
+	switch msg := msg.(type) {
+	case keyPress:
+		return c.key(msg.name)
+	case startedMsg:
+		fresh := c.session.Started(msg.running, msg.err)
+		if c.startErr = msg.err; msg.err != nil {
 			return nil
 		}
-	})
-}
-
-func (m *model) serverEnded(msg endedMsg) tea.Cmd {
-	if msg.running == m.running {
-		m.notice = "the server has ended; its log says why"
+		cmd := c.prove()
+		if fresh {
+			cmd = tea.Batch(cmd, c.watchServer())
+		}
+		return cmd
+	case checkMsg:
+		c.event(msg.event)
+	case provedMsg:
+		c.proved(msg)
 	}
 	return nil
 }
 
-func (c *checks) event(event check.Event) {
+// prove runs the checks.
+func (c *checksScreen) prove() tea.Cmd {
+	var emit func(tea.Msg)
+	prove := c.session.Prover(func(event check.Event) { emit(checkMsg{event}) })
+	cmd := c.start(c, "checking", func(ctx context.Context, send func(tea.Msg)) tea.Msg {
+		emit = send
+		proof := prove(ctx)
+		return provedMsg{proof, ctx.Err() != nil}
+	})
+	c.job.probes = true
+	c.job.slow = true // the rows show progress from the beginning, so the spinner may turn
+	return tea.Batch(cmd, c.turn())
+}
+
+// event shows a step of the checks.
+func (c *checksScreen) event(event check.Event) {
 	c.total = max(c.total, event.Total)
 	for len(c.rows) <= event.Index && event.Index < 1000 {
 		c.rows = append(c.rows, checkRow{})
@@ -128,140 +108,144 @@ func (c *checks) event(event check.Event) {
 	}
 }
 
-func (m *model) proved(msg provedMsg) {
-	if m.job != nil && m.job.ctx.Err() != nil {
-		return // it was stopped, so its result proves nothing
+// proved shows the report.
+func (c *checksScreen) proved(msg provedMsg) {
+	if msg.cancelled {
+		return // the result of a run that was stopped proves nothing
 	}
-	m.log.refresh(m.options.Log)
-	m.countLog() // the job is still running: log lines so far come from the checks
-	m.checks.report = &msg.report
-	m.checks.rows = m.checks.rows[:0]
-	for _, result := range msg.report.Results {
-		m.checks.rows = append(m.checks.rows, checkRow{id: result.ID, title: result.Title, result: &result})
+	c.readLog() // while the job is running: log lines so far come from the checks
+	c.report = &msg.proof.Report
+	c.rows = c.rows[:0]
+	for _, result := range c.report.Results {
+		c.rows = append(c.rows, checkRow{id: result.ID, title: result.Title, result: &result})
 	}
-	m.outcome.Report = msg.report
-	if m.review.aside() {
-		return
-	}
-	m.outcome.Stage = Proved
-	m.takeCard(msg.card)
+	c.session.Proved(msg.proof)
 }
 
-func (m *model) checksKey(name string) tea.Cmd {
-	c := &m.checks
+// canRollBack reports whether a change of this session failed its checks and can be rolled back.
+func (c *checksScreen) canRollBack() bool {
+	failed := c.startErr != nil || c.report != nil && c.report.Worst() == check.Failed
+	return failed && c.job == nil && c.session.CanRollBack()
+}
+
+func (c *checksScreen) key(name string) tea.Cmd {
+	if top := scrolled(c.top, name, c.height); top != c.top {
+		c.top, c.held = top, true
+	}
 	switch name {
-	case "up", "k":
-		c.top, c.held = c.top-1, true
-	case "down", "j":
-		c.top, c.held = c.top+1, true
-	case "pgup":
-		c.top, c.held = c.top-m.height/2, true
-	case "pgdown", " ":
-		c.top, c.held = c.top+m.height/2, true
 	case "r":
-		if m.job == nil {
-			return m.startChecks()
+		if c.job == nil {
+			return c.open(checking)
 		}
 	case "esc":
-		if m.job != nil {
-			m.cancelJob()
-			m.notice = "stopped; what was written stays. r runs the checks again"
+		if c.job != nil {
+			c.cancelJob()
+			c.notice = "stopped; what was written stays. r runs the checks again"
 			return nil
 		}
-		return m.askAgain()
+		return c.askAgain()
 	case "b":
-		if m.canGoBack() {
-			return m.planRollback()
+		if c.canRollBack() {
+			c.session.RollBack()
+			return c.open(reviewing)
 		}
 	case "enter":
 		switch {
-		case m.job != nil || c.report == nil:
-		case m.review.mend:
-			return m.beginAnew()
-		case m.review.back: // there is nothing new to hand over
-			return m.homeOr(m.finish)
+		case c.job != nil || c.report == nil:
+		case c.session.Purpose == session.ForRepair:
+			return c.startOver()
+		case c.session.Purpose == session.ForRollback: // there is nothing new to hand over
+			return c.homeOr(c.finish)
 		default:
-			m.showCard()
+			return c.open(handing)
 		}
 	}
 	return nil
 }
 
-func (m *model) checksKeys() []key.Binding {
+// Keys implements screen.
+func (c *checksScreen) Keys(bool) []key.Binding {
+	var keys []key.Binding
 	switch {
-	case m.job != nil:
-		return []key.Binding{bind("esc", "stop"), bind("↑↓", "scroll"), bind("ctrl+c", "leave; what was written stays")}
-	case m.checks.report != nil:
-		keys := []key.Binding{bind("enter", "go on"), bind("r", "again")}
-		if m.canGoBack() {
-			keys = append(keys, bind("b", "roll back"))
+	case c.job != nil:
+		return []key.Binding{
+			bind("esc", "stop"), bind("↑↓", "scroll"), bind("ctrl+c", "leave; what was written stays"), bind("?", "help"),
 		}
-		return append(keys, m.wayBack(), bind("↑↓", "scroll"), bind("ctrl+c", "leave"))
+	case c.report != nil:
+		keys = []key.Binding{bind("enter", "next"), bind("r", "again")}
+	default:
+		keys = []key.Binding{bind("r", "try again")}
 	}
-	keys := []key.Binding{bind("r", "try again")}
-	if m.canGoBack() {
+	if c.canRollBack() {
 		keys = append(keys, bind("b", "roll back"))
 	}
-	return append(keys, m.wayBack(), bind("ctrl+c", "leave"))
-}
-
-// wayBack handles Esc after the checks.
-func (m *model) wayBack() key.Binding {
-	if len(m.forms) == 0 && m.manager.on {
-		return bind("esc", "back")
+	if len(c.session.Steps) == 0 && c.session.Managed {
+		keys = append(keys, bind("esc", "back"))
+	} else {
+		keys = append(keys, bind("esc", "change answers"))
 	}
-	return bind("esc", "change answers")
+	if c.report != nil {
+		keys = append(keys, bind("↑↓", "scroll"))
+	}
+	return append(keys, bind("ctrl+c", "leave"), bind("?", "help"))
 }
 
-func (m *model) checksBody(width, height int) ([]string, string) {
-	lines, focus := m.allChecks(width)
+// Title implements screen.
+func (c *checksScreen) Title() string { return "Checks" }
+
+// Help implements screen.
+func (c *checksScreen) Help() string { return checksHelp }
+
+// View implements screen.
+func (c *checksScreen) View(width, height int) ([]string, string) {
+	lines, focus := c.allChecks(width)
 	if len(lines) > height {
-		lines, focus = m.worstChecks(width)
+		lines, focus = c.worstChecks(width)
 	}
-	if m.checks.held {
+	if c.held {
 		focus = -1
 	}
-	return scroll(lines, &m.checks.top, focus, height)
+	return scroll(lines, &c.top, focus, height)
 }
 
 // allChecks draws every check in its order, with the summary at the end.
-func (m *model) allChecks(width int) (lines []string, focus int) {
-	lines, focus = m.startLines(width), -1
-	for _, row := range m.checks.rows {
-		lines = append(lines, m.checkLines(row, width)...)
+func (c *checksScreen) allChecks(width int) (lines []string, focus int) {
+	lines, focus = c.startLines(width), -1
+	for _, row := range c.rows {
+		lines = append(lines, c.checkLines(row, width)...)
 		if row.result == nil && row.doing != "" {
 			focus = len(lines) - 1
 		}
 	}
-	for i := len(m.checks.rows); i < m.checks.total; i++ {
-		lines = append(lines, m.theme.Muted.Render(theme.Ahead+" …"))
+	for i := len(c.rows); i < c.total; i++ {
+		lines = append(lines, c.theme.Muted.Render(theme.Ahead+" …"))
 	}
-	if m.checks.report != nil {
-		lines = append(append(lines, ""), m.summaryLines(width)...)
+	if c.report != nil {
+		lines = append(append(lines, ""), c.summaryLines(width)...)
 	}
 	return lines, focus
 }
 
 // worstChecks draws the checks for a window that cannot hold all of them: it keeps
 // failed, warning and unproven checks visible, above those that passed.
-func (m *model) worstChecks(width int) (lines []string, focus int) {
-	lines = m.startLines(width)
-	if m.checks.report != nil {
-		lines = append(append(lines, m.summaryLines(width)...), "")
+func (c *checksScreen) worstChecks(width int) (lines []string, focus int) {
+	lines = c.startLines(width)
+	if c.report != nil {
+		lines = append(append(lines, c.summaryLines(width)...), "")
 	}
-	passed, ahead := 0, max(m.checks.total-len(m.checks.rows), 0)
+	passed, ahead := 0, max(c.total-len(c.rows), 0)
 	for _, status := range []check.Status{check.Failed, check.Warning, check.NotProven} {
-		for _, row := range m.checks.rows {
+		for _, row := range c.rows {
 			if row.result != nil && row.result.Status == status {
-				lines = append(lines, m.checkLines(row, width)...)
+				lines = append(lines, c.checkLines(row, width)...)
 			}
 		}
 	}
 	focus = -1
-	for _, row := range m.checks.rows {
+	for _, row := range c.rows {
 		switch {
 		case row.result == nil && row.doing != "":
-			lines = append(lines, m.checkLines(row, width)...)
+			lines = append(lines, c.checkLines(row, width)...)
 			focus = len(lines) - 1
 		case row.result == nil:
 			ahead++
@@ -269,49 +253,49 @@ func (m *model) worstChecks(width int) (lines []string, focus int) {
 			passed++
 		}
 	}
-	if m.checks.report == nil { // passed checks are listed at the end only, to leave room for the others
+	if c.report == nil { // passed checks are listed at the end only, to leave room for the others
 		for _, count := range []struct {
 			n     int
 			sign  string
 			words string
-		}{{passed, m.theme.Good.Render(theme.Done), "passed"}, {ahead, m.theme.Muted.Render(theme.Ahead), "to come"}} {
+		}{{passed, c.theme.Good.Render(theme.Done), "passed"}, {ahead, c.theme.Muted.Render(theme.Ahead), "to come"}} {
 			if count.n > 0 {
 				lines = append(lines, layout.Cut(count.sign+" "+spelling.Count(count.n, "check")+" "+count.words, width))
 			}
 		}
 		return lines, focus
 	}
-	for _, row := range m.checks.rows {
+	for _, row := range c.rows {
 		if row.result != nil && row.result.Status == check.Passed {
-			lines = append(lines, m.checkLines(row, width)...)
+			lines = append(lines, c.checkLines(row, width)...)
 		}
 	}
 	return lines, focus
 }
 
-func (m *model) summaryLines(width int) []string {
-	lines := layout.Wrap(summary(*m.checks.report), width)
+func (c *checksScreen) summaryLines(width int) []string {
+	lines := layout.Wrap(summary(*c.report), width)
 	for i := range lines {
-		lines[i] = m.theme.Title.Render(lines[i])
+		lines[i] = c.theme.Title.Render(lines[i])
 	}
 	return lines
 }
 
 // startLines report that the server is being started, or why it did not start.
-func (m *model) startLines(width int) []string {
+func (c *checksScreen) startLines(width int) []string {
 	switch {
-	case m.checks.startErr != nil:
-		lines := layout.Hang(theme.Failed+" ", "The server did not start: "+clean(m.checks.startErr.Error()), width)
+	case c.startErr != nil:
+		lines := layout.Hang(theme.Failed+" ", "The server did not start: "+clean(c.startErr.Error()), width)
 		for i := range lines {
-			lines[i] = m.theme.Bad.Render(lines[i])
+			lines[i] = c.theme.Bad.Render(lines[i])
 		}
 		words := "r tries again; esc goes back."
-		if m.canGoBack() {
-			words = "r tries again; b goes back to the files that were there before; esc goes back to the questions."
+		if c.canRollBack() {
+			words = "r tries again; b rolls back to the previous files; esc goes back to the questions."
 		}
 		return append(append(lines, ""), layout.Wrap(words, width)...)
-	case len(m.checks.rows) == 0 && m.job != nil:
-		return []string{layout.Cut(m.spinner.View()+" "+m.job.doing+" …", width)}
+	case len(c.rows) == 0 && c.job != nil:
+		return []string{layout.Cut(c.spinner.View()+" "+c.job.doing+" …", width)}
 	}
 	return nil
 }

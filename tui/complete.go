@@ -12,10 +12,12 @@ import (
 	"packhouse/tui/field"
 )
 
-// completeWithin bounds the wait for a directory listing. A file server that is down may never answer.
+// completeWithin bounds the wait for a directory listing. A file server that is down may never
+// answer.
 const completeWithin = time.Second
 
-// completer lists completions of a path in the background, so that ctrl+c works even if a disk does not answer.
+// completer lists completions of a path in the background, so that ctrl+c works even if a disk does
+// not answer.
 type completer struct {
 	busy   atomic.Bool                // a directory is being read that has not answered
 	list   func(path string) []string // nil: completePath

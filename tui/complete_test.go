@@ -9,7 +9,8 @@ import (
 	"time"
 )
 
-// TestCompletionWaitsForNoDisk: a directory that does not answer is waited for once, and then no key any more until it has.
+// TestCompletionWaitsForNoDisk: a directory that does not answer is waited for once, and then no
+// key any more until it has.
 func TestCompletionWaitsForNoDisk(t *testing.T) {
 	dead, asked := make(chan struct{}), make(chan string, 10)
 	c := &completer{within: time.Millisecond, list: func(path string) []string {

@@ -7,38 +7,38 @@ import (
 
 	"packhouse/finding"
 	"packhouse/setup"
-	"packhouse/setup/answer"
 	"packhouse/setup/question"
 	"packhouse/tui/field"
 	"packhouse/tui/layout"
 	"packhouse/tui/theme"
 )
 
-// entry is one question and the field it is answered in.
+// entry is a question and its input field.
 type entry struct {
-	m        *model
+	*ui
 	question *question.Question
 	field    field.Field
-	known    string // the answer as the field shows it
-	typed    string // into a field whose text is hidden
-	problem  string // why what the field holds cannot be an answer
+	glance   *glance
+	known    string // the answer that the field shows
+	typed    string // the content of a field whose text is hidden
+	problem  string // why the content of the field cannot be an answer
 	findings []finding.Finding
-	tried    []finding.Finding // what trying it found
-	touched  bool
+	tried    []finding.Finding // findings of the probe
+	touched  bool              // the user was at the question
 }
 
-func newEntry(m *model, q *question.Question) *entry {
-	e := &entry{m: m, question: q, known: q.Get(&m.answers)}
-	t := m.theme
+func newEntry(u *ui, q *question.Question, g *glance) *entry {
+	e := &entry{ui: u, question: q, glance: g, known: u.session.Get(q)}
+	t := e.theme
 	switch q.Kind {
 	case question.Choice:
 		e.field = field.NewChoice(t, "", e.options(), e.known)
 	case question.Confirm:
 		e.field = field.NewYesNo(t, "", e.known == "true")
 	case question.Names:
-		e.field = field.NewMany(t, rowsOf(m.answers.SANs), "add a name or address", e.checkName)
+		e.field = field.NewMany(t, rowsOf(e.session.Answers.SANs), "add a name or address", e.checkName)
 	case question.Users:
-		e.field = field.NewUsers(t, m.answers.Users, e.judgeUsers)
+		e.field = field.NewUsers(t, e.session.Answers.Users, e.checkUsers)
 	case question.Hidden:
 		e.field = field.NewHidden(t, e.known)
 	default:
@@ -48,30 +48,30 @@ func newEntry(m *model, q *question.Question) *entry {
 		}
 		line := field.NewText(t, options)
 		if q.Suggest != nil {
-			line.Suggest(q.Suggest(m.machine, &m.answers))
+			line.Suggest(q.Suggest(e.session.Machine, &e.session.Answers))
 		}
 		e.field = line
 	}
 	return e
 }
 
-func (e *entry) asked() bool { return e.question.Asked == nil || e.question.Asked(&e.m.answers) }
+func (e *entry) asked() bool { return e.session.Asked(e.question) }
 
 func (e *entry) options() []field.Option {
 	if e.question.Choices == nil {
 		return nil
 	}
 	var out []field.Option
-	for _, o := range e.question.Choices(e.m.machine, &e.m.answers) {
+	for _, o := range e.question.Choices(e.session.Machine, &e.session.Answers) {
 		out = append(out,
 			field.Option{Value: o.Value, Title: clean(o.Title), Text: clean(o.Text), Disabled: clean(o.Disabled)})
 	}
 	return out
 }
 
-// sync brings the field up to date with answers that changed elsewhere.
+// sync updates the field after answers changed elsewhere.
 func (e *entry) sync() {
-	now := e.question.Get(&e.m.answers)
+	now := e.session.Get(e.question)
 	switch f := e.field.(type) {
 	case *field.Choice:
 		if e.question.Kind == question.Choice {
@@ -80,14 +80,14 @@ func (e *entry) sync() {
 			f.Select(now)
 		}
 	case *field.Many:
-		f.SetRows(rowsOf(e.m.answers.SANs))
+		f.SetRows(rowsOf(e.session.Answers.SANs))
 	case *field.Users:
-		if !slices.Equal(f.Users(), e.m.answers.Users) { // passwords alone may have changed
-			f.SetUsers(e.m.answers.Users)
+		if !slices.Equal(f.Users(), e.session.Answers.Users) { // passwords alone may have changed
+			f.SetUsers(e.session.Answers.Users)
 		}
 	case *field.Text:
 		if e.question.Suggest != nil && e.question.Kind != question.Hidden {
-			f.Suggest(e.question.Suggest(e.m.machine, &e.m.answers))
+			f.Suggest(e.question.Suggest(e.session.Machine, &e.session.Answers))
 		}
 		if now != e.known && e.question.Kind != question.Hidden {
 			f.Set(now)
@@ -98,34 +98,27 @@ func (e *entry) sync() {
 	e.validate()
 }
 
-// apply copies the answer from the field and reports whether it changed.
+// apply stores the content of the field as the answer, and reports whether it changed.
 func (e *entry) apply() bool {
 	var err error
-	answers := &e.m.answers
 	switch f := e.field.(type) {
 	case *field.Many:
-		sans := sansOf(f.Rows())
-		if slices.Equal(sans, answers.SANs) {
+		names := sansOf(f.Rows())
+		if slices.Equal(names, e.session.Answers.SANs) {
 			return false
 		}
-		answers.SANs = sans
+		e.session.SetNames(e.question, names)
 	case *field.Users:
 		users := f.Users()
-		if slices.Equal(users, answers.Users) {
+		if slices.Equal(users, e.session.Answers.Users) {
 			return false
 		}
-		answers.Users = users
-		for _, name := range f.Removed() {
-			if !slices.Contains(answers.RemoveUsers, name) {
-				answers.RemoveUsers = append(slices.Clone(answers.RemoveUsers), name)
-			}
-		}
-		answers.RemoveUsers = slices.DeleteFunc(slices.Clone(answers.RemoveUsers), func(name string) bool { return answers.User(name) != nil })
+		e.session.SetUsers(e.question, users, f.Removed())
 	case *field.Choice:
 		if f.Value() == e.known {
 			return false
 		}
-		err = e.question.Set(answers, f.Value())
+		err = e.session.Set(e.question, f.Value())
 	case *field.Text:
 		before := e.known
 		if e.question.Kind == question.Hidden {
@@ -134,7 +127,7 @@ func (e *entry) apply() bool {
 		if f.Value() == before && e.problem == "" {
 			return false
 		}
-		err = e.question.Set(answers, f.Value())
+		err = e.session.Set(e.question, f.Value())
 	}
 	e.touched = true
 	e.problem = ""
@@ -142,32 +135,23 @@ func (e *entry) apply() bool {
 		e.problem = err.Error()
 		return true
 	}
-	e.m.origins[e.question.ID] = answer.FromTyping
-	e.known = e.question.Get(answers)
+	e.known = e.session.Get(e.question)
 	return true
 }
 
 // validate validates the answer.
-func (e *entry) validate() {
-	e.findings = nil
-	if e.question.Validate != nil {
-		e.findings = worded(e.question.Validate(e.m.ctx, e.m.machine, &e.m.answers))
-	}
-}
+func (e *entry) validate() { e.findings = e.session.Validate(e.ctx, e.question) }
 
 // refused reports whether the answer is refused.
 func (e *entry) refused() bool {
 	return e.problem != "" || e.field.Problem() != "" || finding.AnyRefused(e.findings) || finding.AnyRefused(e.tried)
 }
 
-// checkName validates one name before it is added to the list.
+// checkName validates a name before it is added to the list.
 func (e *entry) checkName(name string) error {
-	answers := e.m.resolved().Answers
+	answers := e.session.Resolved().Answers
 	answers.SANs = append(answers.SANs, setup.SAN{Name: name, Ticked: true, Origin: setup.SANTyped})
-	if e.question.Validate == nil {
-		return nil
-	}
-	for _, f := range worded(e.question.Validate(e.m.ctx, e.m.machine, &answers)) {
+	for _, f := range e.session.ValidateWith(e.ctx, e.question, &answers) {
 		if f.Severity == finding.Refused && f.Entry == name {
 			return errors.New(clean(f.Sentence()))
 		}
@@ -175,16 +159,14 @@ func (e *entry) checkName(name string) error {
 	return nil
 }
 
-func (e *entry) judgeUsers(users []setup.User) []finding.Finding {
-	if e.question.Validate == nil {
-		return nil
-	}
-	answers := e.m.resolved().Answers
+// checkUsers validates a list of users before it becomes the answer.
+func (e *entry) checkUsers(users []setup.User) []finding.Finding {
+	answers := e.session.Resolved().Answers
 	answers.Users = users
-	return worded(e.question.Validate(e.m.ctx, e.m.machine, &answers))
+	return e.session.ValidateWith(e.ctx, e.question, &answers)
 }
 
-// shown are the findings worth drawing, the gravest first and each once.
+// shown returns the findings to draw, the most severe first and each once.
 func (e *entry) shown() []finding.Finding {
 	var out []finding.Finding
 	if e.problem != "" {
@@ -198,7 +180,7 @@ func (e *entry) shown() []finding.Finding {
 		out = append(out, finding.Finding{Severity: finding.Note, What: "that is " + whole})
 	}
 	for _, severity := range []finding.Severity{finding.Refused, finding.Warning, finding.Note} {
-		for _, f := range slices.Concat(e.findings, e.tried, e.glance()) {
+		for _, f := range slices.Concat(e.findings, e.tried, e.glanced()) {
 			if f.Severity != severity || severity == finding.Refused && !e.touched && e.known == "" {
 				continue
 			}
@@ -210,7 +192,17 @@ func (e *entry) shown() []finding.Finding {
 	return out
 }
 
-// wholePath returns the absolute form of a path that is relative or begins with ~, or "" if it is absolute already.
+// glanced returns the findings about the answer while it is typed. Those of a probe take
+// precedence.
+func (e *entry) glanced() []finding.Finding {
+	if e.refused() || len(e.tried) > 0 {
+		return nil
+	}
+	return e.glance.about(e.question.ID)
+}
+
+// wholePath returns the absolute form of a path that is relative or begins with ~, or "" if it is
+// absolute already.
 func (e *entry) wholePath() string {
 	line, ok := e.field.(*field.Text)
 	if !ok || e.question.Kind != question.Path || e.problem != "" || line.Value() == "" ||
@@ -220,9 +212,9 @@ func (e *entry) wholePath() string {
 	return e.known
 }
 
-// open draws the question that is being answered.
+// open draws the open question.
 func (e *entry) open(width int, step string, alone bool) field.View {
-	t := e.m.theme
+	t := e.theme
 	var view field.View
 	if !alone && e.question.Title != step {
 		view.Lines = append(view.Lines,
@@ -241,7 +233,7 @@ func (e *entry) open(width int, step string, alone bool) field.View {
 		view.Lines = append(view.Lines, "")
 	}
 	for _, f := range shown {
-		view.Lines = append(view.Lines, e.m.drawFinding(f, width)...)
+		view.Lines = append(view.Lines, e.drawFinding(f, width)...)
 		view.Until = len(view.Lines) - 1
 	}
 	if alone || e.question.Title == step {
@@ -252,25 +244,10 @@ func (e *entry) open(width int, step string, alone bool) field.View {
 	return view
 }
 
-// answer returns the answer in words, on one line.
-func (e *entry) answer() string {
-	value := clean(e.known)
-	if f, ok := e.field.(*field.Choice); ok {
-		value = f.Title()
-	}
-	switch {
-	case value != "":
-		return value
-	case e.question.Empty != "":
-		return "(" + clean(e.question.Empty) + ")"
-	}
-	return "(none)"
-}
-
-// closed draws a question that is not being answered, in one line.
+// closed draws a question that is not open, in one line.
 func (e *entry) closed(width int) string {
-	t := e.m.theme
-	value := e.answer()
+	t := e.theme
+	value := clean(e.session.Describe(e.question))
 	sign := "  "
 	if e.touched && e.refused() {
 		sign = t.Bad.Render(theme.Failed) + " "
@@ -279,7 +256,7 @@ func (e *entry) closed(width int) string {
 	return layout.Cut(sign+t.Muted.Render(label)+"  "+value, width)
 }
 
-func (e *entry) origin() string { return originWords(e.m.origins[e.question.ID]) }
+func (e *entry) origin() string { return originWords(e.session.Origins[e.question.ID]) }
 
 func rowsOf(sans []setup.SAN) []field.Row {
 	out := make([]field.Row, len(sans))

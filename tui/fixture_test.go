@@ -22,9 +22,11 @@ import (
 	"packhouse/setup/plan"
 	"packhouse/setup/question"
 	"packhouse/tui/logview"
+	"packhouse/tui/session"
 )
 
-// The questions of this fixture are shaped like the real ones, and do not change when the words of those do.
+// The questions of this fixture are shaped like the real ones, and do not change when the words of
+// those do.
 
 // secretWord is a password that no frame may ever hold.
 const secretWord = "correct-horse-battery"
@@ -384,12 +386,15 @@ func (s fixtureServer) Shutdown(context.Context) error { close(s.done); return n
 
 func fixtureOptions() Options {
 	log := logview.New(100)
-	return Options{
-		Out: os.Stderr, Machine: fixtureMachine(), Installed: &installation.Installed{Dir: "/etc/packhouse"}, Steps: fixtureSteps(), Preview: fixturePreview,
-		Resolved: answer.Resolved{
-			Answers: fixtureAnswers(),
-			Origins: map[string]answer.Origin{"hostname": answer.FromDetection, "storage": answer.FromDefault},
+	o := session.Options{
+		Beginning: session.Beginning{
+			Machine: fixtureMachine(), Installed: &installation.Installed{Dir: "/etc/packhouse"},
+			Resolved: answer.Resolved{
+				Answers: fixtureAnswers(),
+				Origins: map[string]answer.Origin{"hostname": answer.FromDetection, "storage": answer.FromDefault},
+			},
 		},
+		Steps: fixtureSteps(), Preview: fixturePreview,
 		Plan: fixturePlan(setup.Create),
 		Apply: func(_ context.Context, p *plan.Plan, progress func(verb, path string)) (*apply.Applied, error) {
 			var changed []string
@@ -425,6 +430,9 @@ func fixtureOptions() Options {
 			}
 		},
 		Size: func() *check.Machine { return &check.Machine{CPUs: 2, Memory: 4 << 30} },
-		Log:  log, Now: func() time.Time { return time.Date(2026, 11, 21, 8, 30, 0, 0, time.UTC) },
+	}
+	return Options{
+		Options: o, Out: os.Stderr, Log: log,
+		Now: func() time.Time { return time.Date(2026, 11, 21, 8, 30, 0, 0, time.UTC) },
 	}
 }

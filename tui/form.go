@@ -1,39 +1,37 @@
 package tui
 
 import (
-	"context"
-	"strings"
+	"slices"
 
 	"github.com/charmbracelet/bubbles/key"
-	tea "github.com/charmbracelet/bubbletea"
 
-	"packhouse/finding"
 	"packhouse/setup/question"
 	"packhouse/tui/field"
 	"packhouse/tui/layout"
 )
 
-// form is a step: its questions below each other, of which one is open.
+// form shows the questions of a step below each other. One of them is open.
 type form struct {
-	m        *model
+	*ui
 	step     question.Step
 	entries  []*entry
-	at       int  // among those that are asked now
-	advanced bool // the questions that few people need are shown too
-	probed   bool // the current answers were probed
-	accepted bool // the warnings that trying brought were shown
-	top      int  // first line in sight
+	at       int    // index among the questions that are asked
+	advanced bool   // advanced questions are shown too
+	probed   bool   // the current answers were probed
+	accepted bool   // the warnings of the probes were shown
+	top      int    // first visible line
+	edited   func() // is called when an answer has changed
 }
 
-func newForm(m *model, step question.Step) *form {
-	f := &form{m: m, step: step}
+func newForm(u *ui, step question.Step, g *glance, edited func()) *form {
+	f := &form{ui: u, step: step, edited: edited}
 	for _, q := range step.Questions {
-		f.entries = append(f.entries, newEntry(m, q))
+		f.entries = append(f.entries, newEntry(u, q, g))
 	}
 	return f
 }
 
-// asked are the questions that matter, given the answers so far.
+// asked returns the questions that apply, given the answers so far.
 func (f *form) asked() []*entry {
 	var out []*entry
 	for _, e := range f.entries {
@@ -54,7 +52,7 @@ func (f *form) hasMore() bool {
 	return false
 }
 
-// current is the open question; nil on the line that shows more of them.
+// current returns the open question, or nil on the line that shows advanced ones.
 func (f *form) current() *entry {
 	asked := f.asked()
 	if f.at < 0 || f.at >= len(asked) {
@@ -63,7 +61,7 @@ func (f *form) current() *entry {
 	return asked[f.at]
 }
 
-// last is where the pointer can go at most: the line after the questions shows more of them.
+// last returns the last index of the pointer: the line after the questions shows advanced ones.
 func (f *form) last() int {
 	last := len(f.asked()) - 1
 	if f.hasMore() && !f.advanced {
@@ -101,35 +99,35 @@ func (f *form) move(to int) {
 	f.focus()
 }
 
-func (f *form) takesQuestionMark() bool {
-	e := f.current()
-	if e == nil || !e.field.TakesText() {
-		return false
-	}
-	_, line := e.field.(*field.Text)
-	return !line || e.question.Kind == question.Path
-}
+// direction is where a key leads.
+type direction int
 
-// key handles a key and reports whether to leave the step, and in which direction.
-func (f *form) key(msg tea.KeyMsg, name string) (leave int) {
+const (
+	stay direction = iota
+	forward
+	back
+)
+
+// key handles a key and returns whether it leaves the step.
+func (f *form) key(msg keyPress) direction {
 	e := f.current()
-	if e != nil && e.field.Update(msg) {
+	if e != nil && e.field.Update(msg.KeyMsg) {
 		f.changed(e)
-		return 0
+		return stay
 	}
-	switch name {
+	switch msg.name {
 	case "esc":
-		return -1
+		return back
 	case "enter":
 		if e == nil {
 			f.showMore()
-			return 0
+			return stay
 		}
 		if f.at+1 < len(f.asked()) {
 			f.move(f.at + 1)
-			return 0
+			return stay
 		}
-		return 1
+		return forward
 	case " ":
 		if e == nil {
 			f.showMore()
@@ -139,7 +137,7 @@ func (f *form) key(msg tea.KeyMsg, name string) (leave int) {
 	case "shift+tab", "up":
 		f.move(f.at - 1)
 	}
-	return 0
+	return stay
 }
 
 func (f *form) showMore() {
@@ -154,24 +152,31 @@ func (f *form) showMore() {
 	f.focus()
 }
 
-// changed brings an answer to where it belongs, and the other questions up to date with it.
+// changed stores the answer of an entry, and updates the other questions.
 func (f *form) changed(e *entry) {
 	if !e.apply() {
 		return
 	}
 	f.probed, f.accepted = false, false
+	f.forgetProbes()
 	for _, other := range f.entries {
-		other.tried = nil
 		if other != e {
 			other.sync()
 		}
 	}
 	e.validate()
 	f.at = max(min(f.at, f.last()), 0)
-	f.m.refreshPreview()
+	f.edited()
 }
 
-// refuse shows all refusals and opens the first question that has one. It reports whether there are any.
+// forgetProbes drops the findings of the probes.
+func (f *form) forgetProbes() {
+	for _, e := range f.entries {
+		e.tried = nil
+	}
+}
+
+// refuse shows all refused answers and opens the first of them. It reports whether there are any.
 func (f *form) refuse() bool {
 	first := -1
 	for i, e := range f.asked() {
@@ -198,15 +203,30 @@ func (f *form) stuck() bool {
 	return false
 }
 
-// keys are those of the open question.
+// keys lists the keys of the open question.
 func (f *form) keys() []key.Binding {
 	if e := f.current(); e != nil {
 		return e.field.Keys()
 	}
-	return []key.Binding{key.NewBinding(key.WithKeys("enter"), key.WithHelp("enter", "show more settings"))}
+	return []key.Binding{bind("enter", "show more settings")}
 }
 
-// explain has the open question say what each of its options means, or of the one in front only.
+// takesEnter reports whether Enter has a meaning of its own on the open question.
+func (f *form) takesEnter() bool {
+	return slices.ContainsFunc(f.keys(), func(k key.Binding) bool { return k.Help().Key == "enter" })
+}
+
+// takesQuestionMark reports whether a question mark is part of the answer.
+func (f *form) takesQuestionMark() bool {
+	e := f.current()
+	if e == nil || !e.field.TakesText() {
+		return false
+	}
+	_, line := e.field.(*field.Text)
+	return !line || e.question.Kind == question.Path
+}
+
+// explain makes the open question describe all of its options, or only the current one.
 func (f *form) explain(all bool) {
 	if e := f.current(); e != nil {
 		if explainer, ok := e.field.(field.Explainer); ok {
@@ -235,54 +255,12 @@ func (f *form) view(width int) field.View {
 	if e := f.current(); f.hasMore() && !f.advanced && !(e != nil && e.field.Modal()) {
 		line := "  more settings …"
 		if f.at == len(asked) {
-			line = f.m.theme.Selected.Render("› more settings …")
+			line = f.theme.Selected.Render("› more settings …")
 			view.Focus = len(view.Lines) + 1
 		} else {
-			line = f.m.theme.Muted.Render(line)
+			line = f.theme.Muted.Render(line)
 		}
 		view.Lines = append(view.Lines, "", layout.Cut(line, width))
 	}
 	return view
-}
-
-// probedMsg brings what trying the answers of a step found.
-type probedMsg struct {
-	form     *form
-	findings map[*entry][]finding.Finding
-}
-
-// entryAbout returns the entry of the question that a finding names if that question is shown, else the entry that caused it.
-func entryAbout(asked []*entry, f finding.Finding, from *entry) *entry {
-	for _, e := range asked {
-		if e.question.ID == f.Question {
-			return e
-		}
-	}
-	return from
-}
-
-// probe tries the answers of the step: binds the port, resolves the name, reads the file.
-func (f *form) probe() (tea.Cmd, bool) {
-	var tries []*entry
-	var doing []string
-	for _, e := range f.asked() {
-		if e.question.Probe != nil {
-			tries = append(tries, e)
-			doing = append(doing, strings.ToLower(e.question.Title))
-		}
-	}
-	if len(tries) == 0 {
-		return nil, false
-	}
-	answers, machine, asked := f.m.resolved().Answers, f.m.machine, f.asked()
-	return f.m.start("trying "+strings.Join(doing, ", "), func(ctx context.Context, _ func(tea.Msg)) tea.Msg {
-		found := make(map[*entry][]finding.Finding)
-		for _, e := range tries {
-			for _, f := range worded(e.question.Probe(ctx, machine, &answers)) {
-				about := entryAbout(asked, f, e)
-				found[about] = append(found[about], f)
-			}
-		}
-		return probedMsg{f, found}
-	}), true
 }

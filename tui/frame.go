@@ -9,10 +9,12 @@ import (
 	"github.com/charmbracelet/x/ansi"
 
 	"packhouse/tui/layout"
+	"packhouse/tui/session"
 	"packhouse/tui/theme"
 )
 
-// Sizes of windows. Smaller than the first pair, one sentence is shown; smaller than the second, the question alone; from the third on, the preview too.
+// Sizes of windows. Smaller than the first pair, one sentence is shown; smaller than the second,
+// the question alone; from the third on, the preview too.
 const (
 	leastWidth, leastHeight   = 40, 12
 	normalWidth, normalHeight = 72, 16
@@ -39,7 +41,7 @@ func (m *model) frame() string {
 
 // header names the program and what is being set up.
 func (m *model) header(width int) string {
-	host := clean(m.answers.Hostname)
+	host := clean(m.session.Answers.Hostname)
 	left := " " + m.theme.Brand.Render(m.options.Title)
 	return layout.Ends(left, m.theme.Title.Render(layout.Cut(host, max(width-len(m.options.Title)-4, 0)))+" ", width)
 }
@@ -47,10 +49,11 @@ func (m *model) header(width int) string {
 // mostNotice bounds the lines of a notice.
 const mostNotice = 4
 
-// foot draws the line of help, or in its place a notice, which may have several lines, or a spinner during slow work.
+// foot draws the line of help, or in its place a notice, which may have several lines, or a spinner
+// during slow work.
 func (m *model) foot(width int) []string {
 	switch {
-	case m.job != nil && m.job.slow && m.phase != checking:
+	case m.job != nil && m.job.slow && m.place != checking:
 		return []string{layout.Ends(" "+m.spinner.View()+" "+m.job.doing+" …", m.theme.Muted.Render("esc stops")+" ", width)}
 	case m.notice != "":
 		lines := layout.Hang(" "+theme.Caution+" ", clean(m.notice), width-1)
@@ -96,16 +99,16 @@ func rank(k key.Binding) int {
 func (m *model) panes(width, height int) []string {
 	steps := layout.Box{Edge: m.theme.Border}.Render(m.stepList(height-2), stepsWidth, height)
 	rest := width - stepsWidth - 1
-	if m.phase == managing || m.phase == choosing || m.phase == repairing || m.review.mend && m.phase == reviewing {
+	if m.place == managing || m.place == choosing || m.place == repairing || m.place == reviewing && m.session.Purpose == session.ForRepair {
 		return m.mainBox(width, height)
 	}
-	if m.phase == handing || m.phase == serving { // lines to copy use the full width
+	if m.place == handing || m.place == serving { // lines to copy use the full width
 		return m.bare(width, height)
 	}
-	if width < wideWidth && (m.phase == checking || m.phase == applying) { // what was seen and how long it took need the whole line
+	if width < wideWidth && (m.place == checking || m.place == applying) { // what was seen and how long it took need the whole line
 		return m.mainBox(width, height)
 	}
-	if width < wideWidth || m.phase == checking || m.phase == applying || m.helpOpen || m.phase == reviewing && m.configStays() {
+	if width < wideWidth || m.place == checking || m.place == applying || m.helpOpen || m.place == reviewing && m.review.configStays() {
 		return layout.Beside(steps, m.mainBox(rest, height))
 	}
 	mainWidth := min(max(rest*56/100, 52), 92)
@@ -123,8 +126,8 @@ func (m *model) mainBox(width, height int) []string {
 // bare draws the main content alone.
 func (m *model) bare(width, height int) []string {
 	head := m.theme.Accent.Render(layout.Cut(m.title(), width-2))
-	if m.phase == asking {
-		head = m.theme.Muted.Render(fmt.Sprintf("Step %d/%d", m.at+1, len(m.stepNames()))) + " " + m.theme.Accent.Render(layout.Cut(m.title(), width-12))
+	if m.place == asking {
+		head = m.theme.Muted.Render(fmt.Sprintf("Step %d/%d", m.session.At+1, len(m.stepNames()))) + " " + m.theme.Accent.Render(layout.Cut(m.title(), width-12))
 	}
 	var out []string
 	if height >= normalHeight { // there is room to breathe
@@ -141,103 +144,63 @@ func (m *model) bare(width, height int) []string {
 
 // title returns the heading of the main content.
 func (m *model) title() string {
-	if m.helpOpen {
-		if m.phase != asking {
-			return "Help"
-		}
+	switch {
+	case !m.helpOpen:
+		return m.screen().Title()
+	case m.place == asking:
 		return "Why this is asked"
 	}
-	switch m.phase {
-	case beginning:
-		return "One moment"
-	case asking:
-		return clean(m.form().step.Title)
-	case reviewing:
-		switch {
-		case m.review.back:
-			return "Roll back"
-		case m.review.mend:
-			return "Repair: review"
-		}
-		return "Review"
-	case applying:
-		return "Writing"
-	case checking:
-		return "Checks"
-	case handing:
-		return m.card.title
-	case serving:
-		return "Serving " + clean(m.outcome.Card.URL)
-	case managing:
-		return "This installation"
-	case choosing:
-		return "Settings"
-	case repairing:
-		return "Repair " + setupConfig
-	}
-	return ""
+	return "Help"
 }
 
-// body draws the main content within a height, and reports how much is hidden.
+// body draws the main content within a height, and says how much is hidden.
 func (m *model) body(width, height int) ([]string, string) {
 	if m.helpOpen {
 		return scroll(m.helpText(width), &m.helpTop, -1, height)
 	}
-	switch m.phase {
-	case beginning:
-		if m.notice != "" {
-			return layout.Wrap(clean(m.notice), width), ""
-		}
-		return layout.Wrap("Looking at this machine: its names, its addresses, what is installed.", width), ""
-	case asking:
-		f := m.form()
-		var intro []string
-		if m.at == 0 {
-			intro = m.intro(width)
-		}
-		f.explain(true)
-		view := f.view(width)
-		if len(intro)+len(view.Lines) > height {
-			f.explain(false)
-			view = f.view(width)
-		}
-		view.Lines, view.Focus, view.Until = append(intro, view.Lines...), view.Focus+len(intro), view.Until+len(intro)
-		_, f.top = layout.Window(view.Lines, f.top, view.Until, height)
-		return scroll(view.Lines, &f.top, view.Focus, height)
-	case reviewing:
-		return m.reviewBody(width, height)
-	case applying:
-		return m.applyBody(width, height)
-	case checking:
-		return m.checksBody(width, height)
-	case handing:
-		return scroll(m.cardLines(width), &m.card.top, -1, height)
-	case serving:
-		return m.logBody(width, height)
-	case managing:
-		return m.managerBody(width, height)
-	case choosing:
-		return m.settingsBody(width, height)
-	case repairing:
-		return m.repairBody(width, height)
-	}
-	return nil, ""
+	return m.screen().View(width, height)
 }
 
-// scroll returns the visible lines, which include the line named focus, and how many lines are hidden.
-func scroll(lines []string, top *int, focus, height int) ([]string, string) {
-	shown, at := layout.Window(lines, *top, focus, height)
-	*top = at
-	above, below := at, len(lines)-at-len(shown)
-	switch {
-	case above > 0 && below > 0:
-		return shown, fmt.Sprintf("↑ %d ↓ %d more", above, below)
-	case above > 0:
-		return shown, fmt.Sprintf("↑ %d more", above)
-	case below > 0:
-		return shown, fmt.Sprintf("↓ %d more", below)
+// stepNames lists the entries of the left column.
+func (m *model) stepNames() []string {
+	names := make([]string, 0, len(m.session.Steps)+2)
+	for _, step := range m.session.Steps {
+		names = append(names, step.Title)
 	}
-	return shown, ""
+	return append(names, "Review", "Checks")
+}
+
+// stepAt returns the current entry of the left column.
+func (m *model) stepAt() int {
+	steps := len(m.session.Steps)
+	switch m.place {
+	case reviewing, applying:
+		return steps
+	case checking:
+		return steps + 1
+	case handing, serving:
+		return steps + 2
+	}
+	return m.session.At
+}
+
+// previewBox draws the future myconfig.yml.
+func (m *model) previewBox(width, height int) []string {
+	innerWidth, innerHeight := layout.Inner(width, height)
+	lines, focus, marks := m.questions.previewLines(innerWidth)
+	if m.place == reviewing && m.session.Plan != nil {
+		lines, focus, marks = m.review.configLines(innerWidth), 0, nil
+	}
+	top := &m.questions.preview.top
+	shown, below := scroll(lines, top, min(focus, len(lines)-1), innerHeight)
+	box := layout.Box{
+		Title: setupConfig, Remark: below, Edge: m.theme.Border, Head: m.theme.Muted,
+		Mark: m.theme.Accent.Render(theme.Changed),
+	}
+	for i := range shown {
+		box.Marked = append(box.Marked, marks[*top+i])
+	}
+	return box.Render(shown, width, height)
 }
 
 // stepList draws the steps with what became of them.
@@ -250,9 +213,9 @@ func (m *model) stepList(height int) []string {
 		switch {
 		case i == now:
 			lines = append(lines, m.theme.Accent.Render(theme.Current+" "+name))
-		case i < len(m.forms) && m.forms[i].stuck():
+		case m.questions.stuck(i):
 			lines = append(lines, m.theme.Bad.Render(theme.Failed)+" "+name)
-		case i < now, i <= m.reached && i < len(m.forms):
+		case i < now, i <= m.session.Reached && i < len(m.session.Steps):
 			lines = append(lines, m.theme.Good.Render(theme.Done)+" "+name)
 		default:
 			lines = append(lines, m.theme.Muted.Render(theme.Ahead+" "+name))
@@ -265,19 +228,19 @@ func (m *model) stepList(height int) []string {
 // helpText explains the open question.
 func (m *model) helpText(width int) []string {
 	t := m.theme
-	if m.phase != asking || m.form().current() == nil {
+	if m.place != asking || m.questions.form().current() == nil {
 		var lines []string
-		for paragraph := range strings.SplitSeq(m.options.Pasteable(m.phaseHelp()), "\n") {
+		for paragraph := range strings.SplitSeq(m.options.Pasteable(m.screen().Help()), "\n") {
 			lines = append(lines, layout.Wrap(paragraph, width)...)
 		}
 		return lines
 	}
-	q := m.form().current().question
+	q := m.questions.form().current().question
 	lines := []string{t.Title.Render(layout.Cut(clean(q.Title), width)), ""}
 	for paragraph := range strings.SplitSeq(clean(q.Help), "\n") {
 		lines = append(lines, layout.Wrap(paragraph, width)...)
 	}
-	if origin := originSentence(m.origins[q.ID]); origin != "" {
+	if origin := originSentence(m.session.Origins[q.ID]); origin != "" {
 		lines = append(lines, "", t.Muted.Render(layout.Cut(origin, width)))
 	}
 	if len(q.Flags) > 0 {
@@ -293,16 +256,17 @@ func (m *model) helpText(width int) []string {
 }
 
 func (m *model) helpKey(name string) {
+	m.helpTop = scrolled(m.helpTop, name, m.height)
 	switch name {
-	case "up", "k":
-		m.helpTop--
-	case "down", "j":
-		m.helpTop++
-	case "pgup":
-		m.helpTop -= m.height / 2
-	case "pgdown", " ":
-		m.helpTop += m.height / 2
 	case "esc", "enter", "?", "f1", "q":
 		m.helpOpen = false
 	}
+}
+
+// keys lists the keys that do something now; in more words if long is set.
+func (m *model) keys(long bool) []key.Binding {
+	if m.helpOpen {
+		return []key.Binding{bind("↑↓", "scroll"), bind("esc", "close"), bind("ctrl+c", "leave")}
+	}
+	return m.screen().Keys(long)
 }

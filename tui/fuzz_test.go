@@ -30,7 +30,7 @@ var pasteable = []string{
 var typeable = []rune(" aedpqrwxkjglcf?+:/.*1é日")
 
 // play turns bytes into keys, pastes and windows of any size.
-func (s *screen) play(script []byte) {
+func (s *display) play(script []byte) {
 	for len(script) >= 2 && !s.left {
 		what, which := script[0], int(script[1])
 		script = script[2:]
@@ -55,7 +55,7 @@ func (s *screen) play(script []byte) {
 }
 
 // fuzzed opens a wizard whose plan, checks and server go well or badly, as the seed has it.
-func fuzzed(t testing.TB, seed uint64) *screen {
+func fuzzed(t testing.TB, seed uint64) *display {
 	o := fixtureOptions()
 	kinds := []setup.ChangeKind{setup.Create, setup.Update, setup.Keep, setup.Remove}
 	o.Plan = fixturePlan(kinds[seed%4])
@@ -72,9 +72,10 @@ func fuzzed(t testing.TB, seed uint64) *screen {
 	return open(t, o, 80, 24)
 }
 
-// TestRandomKeys presses keys without sense: no panic, no frame beyond the window, no secret on the screen (screen.frame holds them all).
+// TestRandomKeys presses keys without sense: no panic, no frame beyond the window, no secret on the
+// screen (screen.frame holds them all).
 func TestRandomKeys(t *testing.T) {
-	phases := make(map[phase]int)
+	shown := make(map[place]int)
 	rounds := uint64(32) // two of each way that a plan, the checks and the server can go
 	if testing.Short() {
 		rounds = 10
@@ -82,7 +83,7 @@ func TestRandomKeys(t *testing.T) {
 	for i := range 2 * rounds { // of the wizard, and of the manager
 		seed := i/2 + i%2*64
 		s := fuzzed(t, seed)
-		s.seen = func(string) { phases[s.m.phase]++ }
+		s.seen = func(string) { shown[s.m.place]++ }
 		random := rand.New(rand.NewPCG(seed, 1))
 		script := make([]byte, 600)
 		for i := 0; i < len(script); i += 8 {
@@ -90,9 +91,9 @@ func TestRandomKeys(t *testing.T) {
 		}
 		s.play(script)
 	}
-	for _, p := range []phase{asking, reviewing, checking, handing, serving, managing} {
-		if phases[p] == 0 {
-			t.Errorf("phase %d was never reached: the keys prove less than they should (%v)", p, phases)
+	for _, p := range []place{asking, reviewing, checking, handing, serving, managing} {
+		if shown[p] == 0 {
+			t.Errorf("screen %d was never reached, so the keys prove too little (%v)", p, shown)
 		}
 	}
 }
@@ -106,9 +107,10 @@ func FuzzKeys(f *testing.F) {
 	})
 }
 
-// TestEverySize draws every screen of the journey in windows of all kinds, the smallest and those where the arrangement changes among them.
+// TestEverySize draws every screen of the journey in windows of all kinds, the smallest and those
+// where the arrangement changes among them.
 func TestEverySize(t *testing.T) {
-	stops := make([]*screen, 0, len(journey)+4)
+	stops := make([]*display, 0, len(journey)+4)
 	for _, stop := range journey {
 		s := open(t, fixtureOptions(), 80, 24)
 		s.keys(stop.keys)

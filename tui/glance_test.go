@@ -10,6 +10,7 @@ import (
 	"packhouse/setup/check"
 	"packhouse/setup/machine"
 	"packhouse/setup/question"
+	"packhouse/tui/session"
 )
 
 // diskHost is a machine of which only its disk matters.
@@ -33,7 +34,8 @@ func (h diskHost) Writable(string) error {
 	return h.writable()
 }
 
-// TestRoomIsShownAsOneTypes: the directory for content says how much room it has, before anybody goes on.
+// TestRoomIsShownAsOneTypes: the directory for content says how much room it has, before anybody
+// goes on.
 func TestRoomIsShownAsOneTypes(t *testing.T) {
 	o := fixtureOptions()
 	o.Machine.Host = diskHost{fs: func(path string) machine.FileSystem {
@@ -60,7 +62,7 @@ func TestRoomIsShownAsOneTypes(t *testing.T) {
 
 	o.Steps[5].Questions[1].Probe = nil
 	out, _, _ := typeLines(t, o, "\n\n\n\n\n\n/srv/packs\nquit\n")
-	wantsLines(t, out, "Directory", "Note: 2.0 TiB of 4.0 TiB free", "This would be changed")
+	wantsLines(t, out, "Directory", "Note: 2.0 TiB of 4.0 TiB free", "These changes will be made")
 }
 
 // TestADeadDiskHoldsUpNobody: looking at a file system that does not answer is not waited for.
@@ -83,13 +85,14 @@ func TestADeadDiskHoldsUpNobody(t *testing.T) {
 	}
 }
 
-// TestWhatStandsInTheWayComesFirst: who cannot write where the files belong learns it before the first question, and not after the last.
+// TestWhatStandsInTheWayComesFirst: who cannot write where the files belong learns it before the
+// first question, and not after the last.
 func TestWhatStandsInTheWayComesFirst(t *testing.T) {
 	beginning := func(host diskHost) Options {
 		o := fixtureOptions()
 		o.Machine.Host = host
-		b := Beginning{Machine: o.Machine, Installed: o.Installed, Resolved: o.Resolved}
-		o.Begin = func(context.Context) (Beginning, error) { return b, nil }
+		b := session.Beginning{Machine: o.Machine, Installed: o.Installed, Resolved: o.Resolved}
+		o.Begin = func(context.Context) (session.Beginning, error) { return b, nil }
 		return o
 	}
 	denied := errors.New("mkdir /etc/packhouse: permission denied")
@@ -100,10 +103,10 @@ func TestWhatStandsInTheWayComesFirst(t *testing.T) {
 		"✗ --dir: the directory cannot be written: mkdir /etc/packhouse: permission denied; choose another one",
 	)
 	s.keys("<enter>")
-	s.wants("● Host name", "not before this is put right; enter looks again")
+	s.wants("● Host name", "fix this first; enter checks again")
 	s.resize(60, 14)
 	s.keys("<enter>")
-	s.wants("permission denied; choose another one, or run setup as the user it belongs to; enter looks again")
+	s.wants("permission denied; choose another one, or run setup as the user it belongs to; enter checks again")
 	s.resize(80, 24)
 	denied = nil // somebody put it right
 	s.keys("<enter>")
@@ -118,7 +121,7 @@ func TestWhatStandsInTheWayComesFirst(t *testing.T) {
 	}
 	wantsLines(
 		t, out, "Error: --dir: the directory cannot be written",
-		"Nothing was written. Put this right, then start again.",
+		"Nothing was written. Fix this, then start again.",
 	)
 	if strings.Contains(out, "Question 1") {
 		t.Errorf("it was asked all the same:\n%s", out)
@@ -153,7 +156,7 @@ func TestManagerTellsOfTheMachine(t *testing.T) {
 	}
 	out, _, _ := typeLines(t, o, "quit\n")
 	wantsLines(
-		t, out, "storage, well: ", "note: content is on the root disk",
+		t, out, "storage, ok: ", "note: content is on the root disk",
 		"machine, note: this machine has 0.5 of a processor",
 	)
 }

@@ -47,14 +47,16 @@ func TestGoldenScreens(t *testing.T) {
 func TestGoldenRefusals(t *testing.T) {
 	for _, tc := range []struct {
 		name string
-		drop func(s *screen)
+		drop func(s *display)
 	}{
-		{"refused-wildcard", func(s *screen) { s.keys("<ctrl+u>*.example.com<enter>") }},
-		{"refused-bidi", func(s *screen) { s.paste("evil\u202egpj.exe") }},
-		{"refused-port", func(s *screen) { s.keys("<enter><enter><enter><ctrl+u>:22<enter>") }},
-		{"help", func(s *screen) { s.keys("?") }},
-		{"replacing", func(s *screen) {
-			s.m.options.Plan = fixturePlan(setup.Update)
+		{"refused-wildcard", func(s *display) { s.keys("<ctrl+u>*.example.com<enter>") }},
+		{"refused-bidi", func(s *display) { s.paste("evil\u202egpj.exe") }},
+		{"refused-port", func(s *display) { s.keys("<enter><enter><enter><ctrl+u>:22<enter>") }},
+		{"help", func(s *display) { s.keys("?") }},
+		{"replacing", func(s *display) {
+			o := fixtureOptions()
+			o.Plan = fixturePlan(setup.Update)
+			*s = *open(s.t, o, 80, 24)
 			s.keys("<enter><enter><enter><enter><enter><enter><enter><enter><enter>")
 		}},
 	} {

@@ -3,6 +3,7 @@ package tui
 import (
 	"context"
 	"runtime/debug"
+	"time"
 
 	tea "github.com/charmbracelet/bubbletea"
 )
@@ -12,7 +13,8 @@ type panicMsg struct{ err *PanicError }
 
 func caught(cause any) *PanicError { return &PanicError{Value: cause, Stack: debug.Stack()} }
 
-// guarded recovers from panics in the model, which the terminal library would print to standard output.
+// guarded recovers from panics in the model, which the terminal library would print to standard
+// output.
 type guarded struct{ *model }
 
 // Init implements tea.Model.
@@ -64,45 +66,52 @@ func guard(run func() tea.Msg) tea.Cmd {
 	}
 }
 
-// job is work in the background: it sends messages while it runs, and one when it is done. One job runs at a time.
+// job is work in the background: it sends messages while it runs, and one when it is done. One job
+// runs at a time.
 type job struct {
+	to     screen // receives the messages
 	doing  string // shown beside the spinner once it takes long
 	ctx    context.Context
 	cancel context.CancelFunc
 	events chan tea.Msg
 	slow   bool
+	probes bool // it runs the checks, whose requests are not counted
 }
 
 // jobMsg carries what a job sent.
 type jobMsg struct {
 	job *job
 	msg tea.Msg
-	end bool // it has nothing more to say
+	end bool // the job has ended
 }
 
-// lastMsg is what a job's work came to.
+// lastMsg carries the result of a job.
 type lastMsg struct{ msg tea.Msg }
 
-// start runs work in a goroutine as the job of the model. It cancels an earlier job, whose further messages are ignored.
-func (m *model) start(doing string, work func(ctx context.Context, emit func(tea.Msg)) tea.Msg) tea.Cmd {
-	m.cancelJob()
-	j := &job{doing: doing, events: make(chan tea.Msg)}
-	j.ctx, j.cancel = context.WithCancel(m.ctx)
-	m.job = j
+// slowAfter is how long a job may take before a spinner appears.
+const slowAfter = 200 * time.Millisecond
+
+// start runs work in a goroutine as the current job. It cancels an earlier job, whose further
+// messages are ignored.
+func (u *ui) start(to screen, doing string, work func(ctx context.Context, emit func(tea.Msg)) tea.Msg) tea.Cmd {
+	u.cancelJob()
+	j := &job{to: to, doing: doing, events: make(chan tea.Msg)}
+	j.ctx, j.cancel = context.WithCancel(u.ctx)
+	u.job = j
 	emit := func(msg tea.Msg) {
 		select {
 		case j.events <- msg:
-		case <-m.listening.Done():
+		case <-u.listening.Done():
 		}
 	}
 	go func() {
 		defer close(j.events)
 		emit(lastMsg{guard(func() tea.Msg { return work(j.ctx, emit) })()})
 	}()
-	return tea.Batch(j.next(), m.after(slowAfter, slowMsg{j}))
+	return tea.Batch(j.next(), u.after(slowAfter, slowMsg{j}))
 }
 
-// next waits for what the job says next.
+// next waits for the next message of the job.
 func (j *job) next() tea.Cmd {
 	return guard(func() tea.Msg {
 		msg, ok := <-j.events
@@ -115,12 +124,12 @@ func (j *job) next() tea.Cmd {
 }
 
 // cancelJob cancels the job and drains its messages, so that it does not wait for a receiver.
-func (m *model) cancelJob() {
-	if m.job == nil {
+func (u *ui) cancelJob() {
+	if u.job == nil {
 		return
 	}
-	j := m.job
-	m.job = nil
+	j := u.job
+	u.job = nil
 	j.cancel()
 	go func() {
 		for range j.events {

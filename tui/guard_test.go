@@ -13,7 +13,8 @@ import (
 	"packhouse/setup/plan"
 )
 
-// TestAServerThatComesUpLateIsStopped: who stopped waiting for it, and leaves, does not leave it to itself.
+// TestAServerThatComesUpLateIsStopped: who stopped waiting for it, and leaves, does not leave it to
+// itself.
 func TestAServerThatComesUpLateIsStopped(t *testing.T) {
 	o := fixtureOptions()
 	wait, server := make(chan struct{}), fixtureServer{make(chan struct{})}
@@ -27,7 +28,7 @@ func TestAServerThatComesUpLateIsStopped(t *testing.T) {
 	s.keys("<esc>")
 	s.wants("stopped; what was written stays. r runs the checks again")
 	close(wait)
-	for s.m.up.Load() == nil {
+	for s.m.session.Live() == nil {
 		runtime.Gosched()
 	}
 	s.keys("<ctrl+c>")
@@ -36,7 +37,7 @@ func TestAServerThatComesUpLateIsStopped(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer null.Close()
-	if err := s.m.stopServer(null); err != nil {
+	if err := stopServer(s.m.session, null); err != nil {
 		t.Fatal(err)
 	}
 	select {
@@ -46,26 +47,27 @@ func TestAServerThatComesUpLateIsStopped(t *testing.T) {
 	}
 }
 
-// TestAJobIsOverWithItsResult: who answers to what a job came to, the moment it is on the screen, is not told to wait for the job.
+// TestAJobIsOverWithItsResult: who answers to what a job came to, the moment it is on the screen,
+// is not told to wait for the job.
 func TestAJobIsOverWithItsResult(t *testing.T) {
-	m := newModel(t.Context(), Options{Now: time.Now})
+	m := newModel(t.Context(), fixtureOptions().fill())
 	m.after = func(time.Duration, tea.Msg) tea.Cmd { return nil }
-	m.start("looking", func(_ context.Context, emit func(tea.Msg)) tea.Msg {
-		emit(writingMsg{})
+	m.start(m.screens[beginning], "looking", func(_ context.Context, emit func(tea.Msg)) tea.Msg {
+		emit(begunMsg{err: context.Canceled})
 		return begunMsg{err: context.Canceled}
 	})
 	j := m.job
-	m.heard(j.next()().(jobMsg))
+	m.received(j.next()().(jobMsg))
 	if m.job != j {
 		t.Error("the job is over with the first that it says")
 	}
-	m.heard(j.next()().(jobMsg))
+	m.received(j.next()().(jobMsg))
 	if m.notice == "" || m.job != nil {
 		t.Errorf("after the result, %q: a job runs: %v", m.notice, m.job != nil)
 	}
-	m.start("looking", func(context.Context, func(tea.Msg)) tea.Msg { return plannedMsg{err: context.Canceled} })
+	m.start(m.review, "looking", func(context.Context, func(tea.Msg)) tea.Msg { return plannedMsg{err: context.Canceled} })
 	m.leaving = 15
-	if cmd := m.heard(m.job.next()().(jobMsg)); cmd == nil || m.outcome.Signal != 15 {
-		t.Errorf("who was to leave after the job stays: %v", m.outcome.Signal)
+	if cmd := m.received(m.job.next()().(jobMsg)); cmd == nil || m.session.Outcome.Signal != 15 {
+		t.Errorf("who was to leave after the job stays: %v", m.session.Outcome.Signal)
 	}
 }

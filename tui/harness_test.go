@@ -12,8 +12,9 @@ import (
 	"github.com/charmbracelet/x/ansi"
 )
 
-// screen drives a model without a terminal: keys go in, commands run at once, frames come out. Nothing ticks.
-type screen struct {
+// screen drives a model without a terminal: keys go in, commands run at once, frames come out.
+// Nothing ticks.
+type display struct {
 	t     testing.TB
 	m     *model
 	g     guarded
@@ -26,21 +27,21 @@ type screen struct {
 // patience is how long a command may take, on a machine that is busy with others.
 const patience = time.Minute
 
-func open(t testing.TB, o Options, width, height int) *screen {
+func open(t testing.TB, o Options, width, height int) *display {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	t.Cleanup(cancel)
 	m := newModel(ctx, o.fill())
 	m.after = func(time.Duration, tea.Msg) tea.Cmd { return nil }
 	m.watch = func(func() tea.Msg) tea.Cmd { return nil }
-	s := &screen{t: t, m: m, g: guarded{m}}
+	s := &display{t: t, m: m, g: guarded{m}}
 	s.send(tea.WindowSizeMsg{Width: width, Height: height})
 	s.run(s.g.Init())
 	return s
 }
 
 // send delivers a message, runs what follows from it, and looks at the frame.
-func (s *screen) send(msg tea.Msg) {
+func (s *display) send(msg tea.Msg) {
 	if s.left {
 		return
 	}
@@ -50,7 +51,7 @@ func (s *screen) send(msg tea.Msg) {
 }
 
 // run carries out a command, and what follows from it.
-func (s *screen) run(cmd tea.Cmd) {
+func (s *display) run(cmd tea.Cmd) {
 	if cmd == nil {
 		return
 	}
@@ -77,9 +78,9 @@ func (s *screen) run(cmd tea.Cmd) {
 	}
 }
 
-// begin presses keys that begin something which does not end by itself, and goes on without it, as soon as a text is on the screen; empty: at
-// once.
-func (s *screen) begin(keys, until string) {
+// begin presses keys that begin something which does not end by itself, and goes on without it, as
+// soon as a text is on the screen; empty: at once.
+func (s *display) begin(keys, until string) {
 	s.t.Helper()
 	s.until, s.deaf = until, until == ""
 	s.keys(keys)
@@ -90,7 +91,7 @@ func (s *screen) begin(keys, until string) {
 }
 
 // frame draws, and holds the frame against what holds for every frame.
-func (s *screen) frame() string {
+func (s *display) frame() string {
 	s.t.Helper()
 	frame := s.g.View()
 	if s.m.broken != nil {
@@ -108,7 +109,7 @@ func (s *screen) frame() string {
 	if strings.Contains(frame, secretWord) {
 		s.t.Fatalf("a secret is on the screen:\n%s", ansi.Strip(frame))
 	}
-	if strings.Contains(frame, generatedWord) && !(s.m.phase == handing && s.m.card.reveal) {
+	if strings.Contains(frame, generatedWord) && !(s.m.place == handing && s.m.card.reveal) {
 		s.t.Fatalf("a generated password is on the screen unasked:\n%s", ansi.Strip(frame))
 	}
 	if s.seen != nil {
@@ -119,10 +120,11 @@ func (s *screen) frame() string {
 }
 
 // text is the frame without styles.
-func (s *screen) text() string { return ansi.Strip(s.frame()) }
+func (s *display) text() string { return ansi.Strip(s.frame()) }
 
-// keys presses keys: names in angle brackets ("<enter>", "<ctrl+c>"), everything else letter by letter.
-func (s *screen) keys(keys string) {
+// keys presses keys: names in angle brackets ("<enter>", "<ctrl+c>"), everything else letter by
+// letter.
+func (s *display) keys(keys string) {
 	s.t.Helper()
 	for keys != "" {
 		if name, rest, ok := strings.Cut(keys, ">"); ok && strings.HasPrefix(name, "<") && len(name) > 2 {
@@ -140,16 +142,16 @@ func (s *screen) keys(keys string) {
 	}
 }
 
-func (s *screen) paste(text string) {
+func (s *display) paste(text string) {
 	s.send(tea.KeyMsg{Type: tea.KeyRunes, Runes: []rune(text), Paste: true})
 }
 
-func (s *screen) resize(width, height int) {
+func (s *display) resize(width, height int) {
 	s.send(tea.WindowSizeMsg{Width: width, Height: height})
 }
 
 // wants fails unless the frame holds a text.
-func (s *screen) wants(texts ...string) {
+func (s *display) wants(texts ...string) {
 	s.t.Helper()
 	frame := s.text()
 	for _, text := range texts {
@@ -174,7 +176,7 @@ func unwrapped(frame string) string {
 	return strings.Join(words, " ")
 }
 
-func (s *screen) wantsNot(text string) {
+func (s *display) wantsNot(text string) {
 	s.t.Helper()
 	if frame := s.text(); strings.Contains(frame, text) {
 		s.t.Fatalf("%q is on the screen:\n%s", text, frame)

@@ -17,17 +17,17 @@ import (
 
 // What ? says is about what is on the screen.
 func TestHelpIsAboutTheScreen(t *testing.T) {
-	for phase, want := range map[phase]string{
-		reviewing: "w writes", checking: "could not be proven from here", handing: "p shows them", serving: "ends with it", managing: "r looks again", applying: "before the review",
+	for at, want := range map[place]string{
+		reviewing: "only w does", checking: "cannot be proven from here", handing: "p shows and hides them", serving: "ends with it", managing: "r refreshes it", applying: "before the review",
 	} {
 		s := open(t, fixtureOptions(), 80, 24)
-		s.m.phase = phase
+		s.m.place = at
 		if got := strings.Join(s.m.helpText(60), " "); !strings.Contains(got, want) {
-			t.Errorf("phase %d: %s", phase, got)
+			t.Errorf("screen %d: %s", at, got)
 		}
-		if got := ansi.Strip(s.m.keyLine(80)); phase != applying && phase != managing &&
+		if got := ansi.Strip(s.m.keyLine(80)); at != applying && at != managing &&
 			!strings.Contains(got, "? help") {
-			t.Errorf("phase %d does not tell of its help: %s", phase, got)
+			t.Errorf("screen %d does not mention its help: %s", at, got)
 		}
 	}
 }
@@ -99,7 +99,7 @@ func TestLinesTakeAnswersAway(t *testing.T) {
 	out, outcome, _ := typeLines(t, o, "\nnone\nback\nback\n\nnone\n\nquit\n")
 	wantsLines(
 		t, out, "Default: registry.example.com, detected on this machine. Your answer: ",
-		"Default: https://packs.example.com; none takes it away. Your answer: ",
+		"Default: https://packs.example.com; none removes it. Your answer: ",
 		"Default: empty, which means: no. Your answer: ",
 	)
 	if got := outcome.Resolved.Answers; got.PublicURL != "" || got.Hostname != "registry.example.com" {
@@ -107,7 +107,8 @@ func TestLinesTakeAnswersAway(t *testing.T) {
 	}
 }
 
-// Where no answer means something, that is told: beside the question, while it is open and after, and in lines.
+// Where no answer means something, that is told: beside the question, while it is open and after,
+// and in lines.
 func TestEmptyIsExplained(t *testing.T) {
 	o := fixtureOptions()
 	endpoint := realQuestion(t, "s3-endpoint")
@@ -166,12 +167,12 @@ func TestTakeOverInTheWizard(t *testing.T) {
 		s.wants("(•) No", "/etc/elsewhere")
 		s.keys("<enter>")
 		s.wants("(•) No")
-		if s.m.phase != asking {
-			t.Fatalf("phase %d after no, want still the question", s.m.phase)
+		if s.m.place != asking {
+			t.Fatalf("phase %d after no, want still the question", s.m.place)
 		}
 		s.keys("<down>")
 		s.wants("(•) Yes")
-		if !s.m.answers.TakeOver {
+		if !s.m.session.Answers.TakeOver {
 			t.Error("yes is not the answer")
 		}
 		s.keys("<up><up><ctrl+u>/srv/packs<ctrl+u>" + root + "<enter>") // consent was for the directory before

@@ -43,8 +43,8 @@ func bucketOptions() Options {
 	return o
 }
 
-// TestHiddenIsNeverDrawn: what is typed into a hidden question reaches the answers and no frame; what trying it found stands beside the
-// question that can mend it.
+// TestHiddenIsNeverDrawn: what is typed into a hidden question reaches the answers and no frame;
+// what trying it found stands beside the question that can mend it.
 func TestHiddenIsNeverDrawn(t *testing.T) {
 	s := open(t, bucketOptions(), 80, 24)
 	s.seen = func(frame string) {
@@ -57,12 +57,12 @@ func TestHiddenIsNeverDrawn(t *testing.T) {
 	s.keys(hiddenWord)
 	s.wants("••••")
 	s.wantsNot("does not accept")
-	if got := s.m.answers.S3.SecretKey.Reveal(); got != hiddenWord {
+	if got := s.m.session.Answers.S3.SecretKey.Reveal(); got != hiddenWord {
 		t.Errorf("the answer is %q", got)
 	}
 	s.keys("<enter><enter>")
 	s.wantsNot("does not accept")
-	if s.m.phase == asking {
+	if s.m.place == asking {
 		t.Errorf("still asking:\n%s", s.text())
 	}
 }

@@ -12,23 +12,25 @@ import (
 
 	"packhouse/finding"
 	"packhouse/tui/echo"
+	"packhouse/tui/session"
 	"packhouse/tui/theme"
 )
 
 // errNoMore reports the end of the input.
 var errNoMore = errors.New("the input has ended")
 
-// RunLines is the wizard, and the manager, for screen readers and for terminals that cannot move their cursor: it asks one question a line and
-// only ever appends. The questions, the plan and the checks are the ones of [Run]. In may be no terminal; then passwords are lines of it too.
+// RunLines is the wizard and the manager for screen readers, and for terminals that cannot move
+// their cursor: it asks one question per line, and only appends. Questions, plan and checks are
+// those of [Run]. If the input is not a terminal, passwords are read from it as lines.
 //
-// "back" goes back, "?" explains, and the end of the input ends it with nothing written. The end of ctx ends it, wherever it is.
-func RunLines(ctx context.Context, o Options) (Outcome, error) {
+// "back" goes back and "?" explains. The end of the input or of ctx ends the session.
+func RunLines(ctx context.Context, o Options) (session.Outcome, error) {
 	o = o.fill()
 	l := newLines(ctx, o, o.In, o.Out)
 	if fd := int(o.In.Fd()); term.IsTerminal(fd) {
 		before, err := term.GetState(fd)
 		if err != nil {
-			return Outcome{}, fmt.Errorf("read the state of the terminal: %w", err)
+			return session.Outcome{}, fmt.Errorf("read the state of the terminal: %w", err)
 		}
 		defer func() { _ = term.Restore(fd, before) }() // a password may be asked for when ctx ends
 		l.hide = func() func() { return echo.Off(fd) }
@@ -40,30 +42,31 @@ func RunLines(ctx context.Context, o Options) (Outcome, error) {
 	err := l.run()
 	if errors.Is(err, errNoMore) {
 		err = nil // the outcome records what was written
-		if l.m.outcome.Stage == Asked {
-			err = fmt.Errorf("%w: nothing was written; %s", errNoMore, l.m.afterTheInput())
+		if l.session.Outcome.Stage == session.Asked {
+			err = fmt.Errorf("%w: nothing was written; %s", errNoMore, howToContinue(l.session, o))
 		}
 	} else {
-		l.m.howToResume(o.Out, " --accessible")
+		howToResume(l.session, o.Out, " --accessible")
 	}
-	err = errors.Join(err, l.m.stopServer(o.Out))
-	return l.m.outcome, err
+	err = errors.Join(err, stopServer(l.session, o.Out))
+	return l.session.Outcome, err
 }
 
-// lines is the wizard as lines. The model keeps answers, plan and outcome; nothing of it is drawn.
+// lines is the line mode: it drives a session with lines of text.
 type lines struct {
 	ctx      context.Context
-	m        *model
+	session  *session.Session
+	options  Options
 	in       io.Reader
 	out      io.Writer
 	secret   func() (string, error)  // reads a line without an echo
 	hide     func() (restore func()) // switches the echo off before the first question
 	wanted   chan bool               // requests a line; true: without an echo
 	read     chan inputLine
-	mistakes int  // that were reported so far
-	further  bool // the questions that few people need are asked too
+	mistakes int  // number of errors reported so far
+	advanced bool // advanced questions are asked too
 	asked    bool // there are questions to go back to
-	write    bool // the user confirmed
+	repaired bool // a refused configuration was repaired
 }
 
 // inputLine is a line of input.
@@ -77,13 +80,14 @@ func newLines(ctx context.Context, o Options, in io.Reader, out io.Writer) *line
 	if o.Out == nil {
 		o.Out = os.Stderr
 	}
-	l := &lines{ctx: ctx, m: newModel(ctx, o), in: in, out: out, wanted: make(chan bool), read: make(chan inputLine)}
+	l := &lines{ctx: ctx, session: session.New(o.Options), options: o, in: in, out: out, wanted: make(chan bool), read: make(chan inputLine)}
 	l.secret, l.hide = l.line, func() func() { return func() {} }
 	go l.reader()
 	return l
 }
 
-// reader reads a line each time one is wanted, and no byte ahead: what comes next may be a password.
+// reader reads a line each time one is wanted. It never reads ahead: the next line may be a
+// password.
 func (l *lines) reader() {
 	for {
 		var a inputLine
@@ -130,8 +134,8 @@ func (l *lines) line() (string, error) {
 	return "", errors.New("read an answer: the line is too long")
 }
 
-// hear waits for a line.
-func (l *lines) hear(prompt string, hidden bool) (string, error) {
+// readLine prints a prompt and waits for a line.
+func (l *lines) readLine(prompt string, hidden bool) (string, error) {
 	if hidden {
 		defer l.hide()()
 	}
@@ -164,110 +168,102 @@ func (l *lines) say(format string, args ...any) {
 	fmt.Fprintln(l.out, clean(fmt.Sprintf(format, args...)))
 }
 
-// mistake reports a wrong input or a failure.
+// mistake prints an error.
 func (l *lines) mistake(format string, args ...any) {
 	l.mistakes++
 	l.say("Error: "+format, args...)
 }
 
-// finding says what is wrong, in words and not by a sign.
+// finding prints a finding.
 func (l *lines) finding(f finding.Finding) {
 	switch f.Severity {
 	case finding.Refused:
-		l.mistake("%s", l.m.options.Pasteable(f.Sentence()))
+		l.mistake("%s", l.options.Pasteable(f.Sentence()))
 	case finding.Warning:
-		l.say("Warning: %s", l.m.options.Pasteable(f.Sentence()))
+		l.say("Warning: %s", l.options.Pasteable(f.Sentence()))
 	case finding.Note:
-		l.say("Note: %s", l.m.options.Pasteable(f.Sentence()))
+		l.say("Note: %s", l.options.Pasteable(f.Sentence()))
 	}
 }
 
-// run goes from the beginning to the end.
+// run runs the session to its end.
 func (l *lines) run() error {
-	m := l.m
-	defer func() { _ = m.finish() }()
+	s := l.session
+	defer s.Finish()
 	for {
-		if m.options.Begin != nil {
-			b, err := m.lookAround(l.ctx)
+		if s.Options.Begin != nil {
+			b, err := s.Detect(l.ctx)
 			if err != nil {
 				return err
 			}
-			m.take(b)
+			s.Begin(b)
 		}
-		if !m.manager.on {
-			if !m.installed.Refused() {
+		if !s.Managed {
+			if !s.Installed.Refused() {
 				return l.wizard()
 			}
-			if right, err := l.repair(); err != nil || !right || m.options.Begin == nil {
+			if repaired, err := l.repair(); err != nil || !repaired || s.Options.Begin == nil {
 				return err
 			}
 			continue
 		}
 		if again, err := l.manage(); err != nil || !again {
-			m.outcome.Managed = true
 			return err
 		}
 	}
 }
 
-// wizard asks everything, and does it.
+// wizard asks all questions and applies the answers.
 func (l *lines) wizard() error {
-	m := l.m
-	_ = m.answer("")
-	l.say("%s. Enter keeps the default, ? explains, back goes back. Nothing is written before the end.", m.options.Title)
-	if m.installed.Exists() {
-		l.say("Note: an installation is in %s; the answers are what it has now, and only what you change is changed", m.installed.Dir)
+	s := l.session
+	s.Open("")
+	l.say("%s. Enter keeps the default, ? explains, back goes back. Nothing is written before the end.", l.options.Title)
+	for _, f := range s.Intro() {
+		l.finding(f)
 	}
-	for _, f := range m.findings {
-		if !m.asks(f.Question) {
-			l.finding(f)
-		}
-	}
-	for _, f := range m.outlook {
-		l.finding(flagged(f))
-	}
-	if finding.AnyRefused(m.outlook) {
-		l.say("Nothing was written. Put this right, then start again.")
+	if finding.AnyRefused(s.Outlook) {
+		l.say("Nothing was written. Fix this, then start again.")
 		return nil
 	}
-	return l.answerAll("")
+	return l.answerAll()
 }
 
-// answerAll asks the questions of a step, or all, until the plan of the answers was carried out or left.
-func (l *lines) answerAll(only string) error {
+// answerAll asks the questions of the open steps, until the plan of the answers was applied or the
+// user left it.
+func (l *lines) answerAll() error {
 	at := 0
 	l.asked = true
 	defer func() { l.asked = false }()
 	for {
-		done, err := l.questions(only, at)
+		done, err := l.questions(at)
 		if !done {
-			l.m.keepAnswers()
+			l.session.Keep()
 		}
 		if err != nil || !done {
 			return err
 		}
-		next, err := l.review(l.m.plan0)
-		if err != nil || next == over {
+		next, err := l.review()
+		if err != nil || next == finished {
 			return err
 		}
 		at = 0
-		if next == back {
-			at = 1 << 20 // the last question
+		if next == lastQuestion {
+			at = 1 << 20
 		}
 	}
 }
 
-// words of a sign, for those who do not see it.
+// words returns a sign in words.
 func words(sign string) string {
 	switch sign {
 	case theme.Done:
-		return "well: "
+		return "ok: "
 	case theme.Caution:
 		return "attention: "
 	case theme.Failed:
-		return "wrong: "
+		return "failed: "
 	case theme.Unknown:
-		return "not known: "
+		return "unknown: "
 	case theme.Note:
 		return "note: "
 	}

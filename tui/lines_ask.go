@@ -12,26 +12,11 @@ import (
 	"packhouse/setup/question"
 )
 
-// asking lists the questions that matter now, of one step or of all.
-func (l *lines) asking(only string) []*question.Question {
-	var out []*question.Question
-	for _, step := range l.m.options.Steps {
-		if only != "" && step.ID != only {
-			continue
-		}
-		for _, q := range step.Questions {
-			if (q.Asked == nil || q.Asked(&l.m.answers)) && (l.further || !q.Advanced) {
-				out = append(out, q)
-			}
-		}
-	}
-	return out
-}
-
-// questions asks the questions from an index on. It reports whether all are answered; false: the user went back beyond the first.
-func (l *lines) questions(only string, at int) (bool, error) {
+// questions asks the questions of the open steps, from an index on. It reports whether all are
+// answered; false: the user went back beyond the first.
+func (l *lines) questions(at int) (bool, error) {
 	for {
-		asked := l.asking(only)
+		asked := l.session.Asking(l.advanced)
 		if at >= len(asked) {
 			if at < 1<<20 {
 				return true, nil
@@ -50,7 +35,7 @@ func (l *lines) questions(only string, at int) (bool, error) {
 			continue
 		}
 		if at == 0 {
-			if l.m.manager.on {
+			if l.session.Managed {
 				return false, nil
 			}
 			l.say("This is the first question.")
@@ -60,8 +45,8 @@ func (l *lines) questions(only string, at int) (bool, error) {
 	}
 }
 
-// ask asks one question until its answer is accepted. It reports whether to continue; false: go back. It lists the choices once, and again
-// only if they change, to spare users of screen readers.
+// ask asks a question until its answer is accepted. It reports whether to continue; false: go back.
+// It lists the choices once, and again only if they change, because screen readers read them aloud.
 func (l *lines) ask(q *question.Question) (bool, error) {
 	for list := true; ; {
 		if list {
@@ -69,7 +54,7 @@ func (l *lines) ask(q *question.Question) (bool, error) {
 		}
 		list = false
 		mistakes := l.mistakes
-		text, err := l.hear(l.prompt(q), q.Kind == question.Hidden)
+		text, err := l.readLine(l.prompt(q), q.Kind == question.Hidden)
 		if err != nil {
 			return false, err
 		}
@@ -83,7 +68,7 @@ func (l *lines) ask(q *question.Question) (bool, error) {
 			}
 			continue
 		}
-		done, err := l.take(q, text)
+		done, err := l.store(q, text)
 		if err != nil {
 			return false, err
 		}
@@ -96,10 +81,10 @@ func (l *lines) ask(q *question.Question) (bool, error) {
 
 // list prints the choices.
 func (l *lines) list(q *question.Question) {
-	a := &l.m.answers
+	a := &l.session.Answers
 	switch q.Kind {
 	case question.Choice:
-		for i, o := range q.Choices(l.m.machine, a) {
+		for i, o := range q.Choices(l.session.Machine, a) {
 			text := o.Text
 			if o.Disabled != "" {
 				text = "cannot be chosen here: " + o.Disabled
@@ -115,9 +100,9 @@ func (l *lines) list(q *question.Question) {
 				out = append(out, san.Name)
 			}
 		}
-		l.say("In it beside the host name: %s", orNone(in))
+		l.say("In the certificate, in addition to the host name: %s", orNone(in))
 		if len(out) > 0 {
-			l.say("Known, and not in it: %s", strings.Join(out, ", "))
+			l.say("Known, but not in the certificate: %s", strings.Join(out, ", "))
 		}
 	case question.Users:
 		for _, u := range a.Users {
@@ -127,12 +112,12 @@ func (l *lines) list(q *question.Question) {
 	}
 }
 
-// prompt says the default, and what can be typed.
+// prompt returns the prompt of a question, with its default.
 func (l *lines) prompt(q *question.Question) string {
-	a := &l.m.answers
+	a := &l.session.Answers
 	switch q.Kind {
 	case question.Names:
-		return "A name adds it, minus and a name takes it out, enter continues: "
+		return "A name adds it, minus and a name removes it, enter continues: "
 	case question.Users:
 		return "add NAME ROLE, remove NAME, role NAME ROLE, password NAME; enter continues: "
 	case question.Hidden:
@@ -155,18 +140,18 @@ func (l *lines) prompt(q *question.Question) string {
 		return "No default. Your answer: "
 	}
 	from := ""
-	if origin := l.m.origins[q.ID]; origin != answer.FromDefault && originWords(origin) != "" {
+	if origin := l.session.Origins[q.ID]; origin != answer.FromDefault && originWords(origin) != "" {
 		from = ", " + originWords(origin)
 	}
-	if l.emptiable(q) {
-		from += "; " + none + " takes it away"
+	if l.session.Clearable(l.ctx, q) {
+		from += "; " + none + " removes it"
 	}
 	return clean(fmt.Sprintf("Default: %s%s. Your answer: ", value, from))
 }
 
-// listed is one of the choices by its number and its title.
+// listed returns a choice as it was listed, with its number and title.
 func (l *lines) listed(q *question.Question, value string) string {
-	for i, o := range q.Choices(l.m.machine, &l.m.answers) {
+	for i, o := range q.Choices(l.session.Machine, &l.session.Answers) {
 		if o.Value == value {
 			return fmt.Sprintf("%d, %s", i+1, o.Title)
 		}
@@ -201,28 +186,29 @@ func passwordWords(u setup.User) string {
 	return "password will be generated"
 }
 
-// take stores an answer. It reports whether the question is done; a list is done when the input is empty.
-func (l *lines) take(q *question.Question, text string) (bool, error) {
-	a := &l.m.answers
+// store stores an answer. It reports whether the question is done; a list is done when the input is
+// empty.
+func (l *lines) store(q *question.Question, text string) (bool, error) {
+	a := &l.session.Answers
 	switch {
 	case text == "":
 		return true, nil
 	case q.Kind == question.Names:
-		l.takeNames(q, text)
+		l.storeNames(q, text)
 		return false, nil
 	case q.Kind == question.Users:
-		return false, l.takeUser(q, text)
+		return false, l.storeUser(q, text)
 	case q.Kind == question.Choice:
-		options := q.Choices(l.m.machine, a)
+		options := q.Choices(l.session.Machine, a)
 		if n, err := strconv.Atoi(text); err == nil {
 			if n < 1 || n > len(options) {
-				l.mistake("there is no number %d: 1 to %d", n, len(options))
+				l.mistake("%d is not one of the choices 1 to %d", n, len(options))
 				return false, nil
 			}
 			text = options[n-1].Value
 		}
 		for _, o := range options {
-			if strings.EqualFold(o.Value, text) || strings.EqualFold(o.Title, text) { // also as it was read out
+			if strings.EqualFold(o.Value, text) || strings.EqualFold(o.Title, text) { // the title, as a screen reader reads it
 				text = o.Value
 			}
 			if o.Value == text && o.Disabled != "" {
@@ -232,39 +218,30 @@ func (l *lines) take(q *question.Question, text string) (bool, error) {
 		}
 	}
 	before := q.Get(a)
-	if text == none && l.emptiable(q) {
+	if text == none && l.session.Clearable(l.ctx, q) {
 		text = ""
 	}
-	if err := q.Set(a, text); err != nil {
+	origin := l.session.Origins[q.ID]
+	if err := l.session.Set(q, text); err != nil {
 		l.mistake("%q %v", text, err)
 		return false, nil
 	}
-	if l.refuses(q) {
-		_ = q.Set(a, before) // restore the default
+	if l.refuses(q) { // restore the default
+		_ = q.Set(a, before)
+		l.session.Origins[q.ID] = origin
 		return false, nil
 	}
-	l.m.origins[q.ID] = answer.FromTyping
 	if now := q.Get(a); q.Kind == question.Path && now != text && now != "" {
 		l.say("Note: that is %s", now)
 	}
 	return true, nil
 }
 
-// none takes an answer away that there need not be.
+// none is the input that removes an optional answer.
 const none = "none"
 
-// emptiable reports whether a question has an answer that may be removed.
-func (l *lines) emptiable(q *question.Question) bool {
-	if q.Kind != question.Text && q.Kind != question.Path || q.Get(&l.m.answers) == "" {
-		return false
-	}
-	without := l.m.answers.Clone()
-	return q.Set(&without,
-		"") == nil && (q.Validate == nil || !finding.AnyRefused(q.Validate(l.ctx, l.m.machine, &without)))
-}
-
-func (l *lines) takeNames(q *question.Question, text string) {
-	a := &l.m.answers
+func (l *lines) storeNames(q *question.Question, text string) {
+	a := &l.session.Answers
 	before := slices.Clone(a.SANs)
 	for _, name := range strings.FieldsFunc(text, func(r rune) bool { return r == ',' || r == ' ' }) {
 		name, out := strings.CutPrefix(name, "-")
@@ -274,7 +251,7 @@ func (l *lines) takeNames(q *question.Question, text string) {
 		}
 		i := slices.IndexFunc(a.SANs, func(san setup.SAN) bool { return strings.EqualFold(san.Name, name) })
 		if i < 0 {
-			l.mistake("%s is not in it", name)
+			l.mistake("%s is not in the list", name)
 			continue
 		}
 		a.SANs = slices.Clone(a.SANs)
@@ -284,13 +261,14 @@ func (l *lines) takeNames(q *question.Question, text string) {
 		a.SANs = before
 		return
 	}
-	l.m.origins[q.ID] = answer.FromTyping
+	l.session.SetNames(q, a.SANs)
 }
 
-// takeUser changes the list of users. It reverts a change that is refused.
-func (l *lines) takeUser(q *question.Question, text string) error {
-	a := &l.m.answers
-	before, removed := slices.Clone(a.Users), slices.Clone(a.RemoveUsers)
+// storeUser changes the list of users. It reverts a change that is refused.
+func (l *lines) storeUser(q *question.Question, text string) error {
+	a := &l.session.Answers
+	before := slices.Clone(a.Users)
+	var removed []string
 	fields := strings.Fields(text)
 	verb, name, role := fields[0], "", setup.Reader
 	if len(fields) > 1 {
@@ -303,24 +281,23 @@ func (l *lines) takeUser(q *question.Question, text string) error {
 	a.Users = slices.Clone(a.Users)
 	switch {
 	case name == "" || len(fields) > 3 || !slices.Contains([]string{"add", "remove", "role", "password"}, verb):
-		l.mistake("begin with add, remove, role or password, and the name of a user")
+		l.mistake("enter add, remove, role or password, and the name of a user")
 		return nil
 	case !slices.Contains(setup.Roles(), role):
 		l.mistake("%q is not a role: reader, writer or admin", role)
 		return nil
 	case verb == "add" && i >= 0:
-		l.mistake("there is a user %q already", name)
+		l.mistake("user %q already exists", name)
 		return nil
 	case verb != "add" && i < 0:
-		l.mistake("there is no user %q", name)
+		l.mistake("user %q does not exist", name)
 		return nil
 	case verb == "add":
 		a.Users = append(a.Users, setup.User{Name: name, Role: role, Source: setup.Generated})
-		a.RemoveUsers = slices.DeleteFunc(slices.Clone(a.RemoveUsers), func(gone string) bool { return gone == name })
 		i = len(a.Users) - 1
 	case verb == "remove":
 		if a.Users[i].Source == setup.Kept {
-			a.RemoveUsers = append(slices.Clone(a.RemoveUsers), name)
+			removed = append(removed, name)
 		}
 		a.Users = slices.Delete(a.Users, i, i+1)
 	case verb == "role":
@@ -329,7 +306,7 @@ func (l *lines) takeUser(q *question.Question, text string) error {
 	if verb == "add" || verb == "password" {
 		password, err := l.password(name)
 		if err != nil {
-			a.Users, a.RemoveUsers = before, removed
+			a.Users = before
 			return err
 		}
 		a.Users[i].Source, a.Users[i].Password = setup.Generated, ""
@@ -338,44 +315,42 @@ func (l *lines) takeUser(q *question.Question, text string) error {
 		}
 	}
 	if l.refusesAbout(q, name) {
-		a.Users, a.RemoveUsers = before, removed
+		a.Users = before
 		return nil
 	}
-	l.m.origins[q.ID] = answer.FromTyping
+	l.session.SetUsers(q, a.Users, removed)
 	return nil
 }
 
-// password asks twice, without an echo. An empty input generates a password.
+// password reads a password twice, without an echo. An empty input generates one.
 func (l *lines) password(name string) (string, error) {
-	defer l.hide()() // also in between
+	defer l.hide()() // also between the two lines
 	for {
-		first, err := l.hear(clean(fmt.Sprintf("Password of %s, not shown; enter generates one: ", name)), true)
+		first, err := l.readLine(clean(fmt.Sprintf("Password of %s, not shown; enter generates one: ", name)), true)
 		if err != nil || first == "" {
 			return "", err
 		}
-		second, err := l.hear("Once more: ", true)
+		second, err := l.readLine("Repeat the password: ", true)
 		if err != nil {
 			return "", err
 		}
 		if first == second {
 			return first, nil
 		}
-		l.mistake("the two differ")
+		l.mistake("passwords do not match")
 	}
 }
 
 // refuses prints the refusals of an answer and reports whether there are any.
 func (l *lines) refuses(q *question.Question) bool { return l.refusesAbout(q, "") }
 
-// refusesAbout is refuses for one entry of a list; what is wrong with the list as a whole can wait until enter.
-func (l *lines) refusesAbout(q *question.Question, subject string) bool {
-	if q.Validate == nil {
-		return false
-	}
+// refusesAbout is refuses for one entry of a list; findings about the whole list wait until the
+// list is complete.
+func (l *lines) refusesAbout(q *question.Question, entry string) bool {
 	refused := false
-	for _, f := range q.Validate(l.ctx, l.m.machine, &l.m.answers) {
-		if f.Severity == finding.Refused && (subject == "" || f.Entry == subject) {
-			l.finding(f.Titled())
+	for _, f := range l.session.Validate(l.ctx, q) {
+		if f.Severity == finding.Refused && (entry == "" || f.Entry == entry) {
+			l.finding(f)
 			refused = true
 		}
 	}
@@ -384,17 +359,14 @@ func (l *lines) refusesAbout(q *question.Question, subject string) bool {
 
 // check prints the findings about an answer, probes it, and reports whether it is accepted.
 func (l *lines) check(q *question.Question) bool {
-	var findings []finding.Finding
-	if q.Validate != nil {
-		findings = q.Validate(l.ctx, l.m.machine, &l.m.answers)
-	}
+	findings := l.session.Validate(l.ctx, q)
 	if q.Probe != nil && !finding.AnyRefused(findings) {
-		findings = append(findings, q.Probe(l.ctx, l.m.machine, &l.m.answers)...)
+		findings = append(findings, l.session.Prober([]*question.Question{q})(l.ctx)[q]...)
 	}
 	if len(findings) == 0 {
-		findings = question.Glance(l.ctx, l.m.machine, q.ID, &l.m.answers)
+		findings = l.session.Glancer(q)(l.ctx)
 	}
-	for _, f := range worded(findings) {
+	for _, f := range findings {
 		l.finding(f)
 	}
 	return !finding.AnyRefused(findings)

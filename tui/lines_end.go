@@ -10,203 +10,177 @@ import (
 
 	"packhouse/setup"
 	"packhouse/setup/check"
-	"packhouse/setup/plan"
+	"packhouse/tui/session"
 )
 
-// turn is the next step after the review.
-type turn int
+// followUp is the next step after the review.
+type followUp int
 
 const (
-	over turn = iota
-	back
-	anew
+	finished     followUp = iota
+	lastQuestion          // ask the last question again
+	allQuestions          // ask all questions again
 )
 
-// review prints the changes, and applies them after confirmation.
-func (l *lines) review(planner func(ctx context.Context) (*plan.Plan, error)) (turn, error) {
-	m := l.m
+// review makes the plan for the session's purpose, prints the changes, and applies them after
+// confirmation.
+func (l *lines) review() (followUp, error) {
+	s := l.session
 	var err error
 	l.say("")
-	if m.plan, err = planner(l.ctx); err != nil {
+	if s.Plan, err = s.Planner()(l.ctx); err != nil {
 		if l.ctx.Err() != nil {
-			return over, l.ctx.Err()
+			return finished, l.ctx.Err()
 		}
-		l.mistake("%s", inWords(err))
-		return l.choose("Type back to change answers, or quit: ")
-	}
-	if !m.plan.Pending() {
-		l.say("Nothing has to be changed in %s.", m.plan.Dir)
-		return l.prove()
-	}
-	l.say("This would be changed in %s:", m.plan.Dir)
-	for _, f := range m.plan.Findings {
-		l.finding(f)
-	}
-	for _, c := range m.plan.Ordered() {
-		if c.Kind == setup.Keep {
-			continue
-		}
-		l.say("%s %s", c.Kind, shortPath(m.plan.Dir, c.Path))
-		for _, meaning := range c.Meaning {
-			l.say("  %s", meaning)
-		}
-		if diff := m.plan.Diff(c.Path); diff != "" && c.Kind == setup.Update {
-			l.say("%s", strings.TrimRight(diff, "\n"))
-		}
-	}
-	for _, why := range m.plan.Restart {
-		l.say("Note: a running server has to be restarted for %s", why)
-	}
-	prompt := "Type write to write this, or back: "
-	if l.asked {
-		prompt = "Type write to write this, back to change answers, more for further settings, or quit: "
-	}
-	next, err := l.choose(prompt)
-	if err != nil || next != over || m.outcome.Signal != 0 {
+		l.mistake("%s", session.Words(err))
+		_, next, err := l.choose("Enter back to change answers, or quit: ", false)
 		return next, err
 	}
-	if !l.write {
-		return over, nil
+	if !s.Plan.Pending() {
+		l.say("Nothing has to be changed in %s.", s.Plan.Dir)
+		return l.prove()
 	}
-	l.write = false
-	if err := l.apply(); err != nil {
-		l.mistake("%s", inWords(err))
-		return l.choose("Type back to change answers, or quit: ")
+	l.changes()
+	prompt := "Enter write to apply these changes, or back: "
+	if l.asked {
+		prompt = "Enter write to apply these changes, back to change answers, more for advanced settings, or quit: "
 	}
-	if m.review.back && m.installed != nil && m.installed.ConfigData == nil {
+	write, next, err := l.choose(prompt, true)
+	if err != nil || !write {
+		return next, err
+	}
+	result := s.Applier(func(verb, path string) { l.say("%s", progressText(verb, path)) })(l.ctx)
+	if result.Err != nil {
+		l.mistake("%s", session.Words(result.Err))
+		_, next, err := l.choose("Enter back to change answers, or quit: ", false)
+		return next, err
+	}
+	l.repaired = s.Purpose == session.ForRepair
+	switch s.Accept(result) {
+	case session.Gone:
 		l.say("Everything is as it was before.")
-		return over, nil
-	}
-	if m.review.back && m.installed.Refused() {
-		l.say("The file is as it was before, and the server would not start on it.")
-		return over, nil
+		return finished, nil
+	case session.Refused:
+		l.say("The file is as it was before, and the server would refuse it.")
+		return finished, nil
+	case session.Check:
 	}
 	return l.prove()
 }
 
-// choose hears what is to happen with a plan.
-func (l *lines) choose(prompt string) (turn, error) {
-	for {
-		text, err := l.hear(prompt, false)
-		if err != nil {
-			return over, err
+// changes prints the plan.
+func (l *lines) changes() {
+	planned := l.session.Plan
+	l.say("These changes will be made in %s:", planned.Dir)
+	for _, f := range planned.Findings {
+		l.finding(f)
+	}
+	for _, c := range planned.Ordered() {
+		if c.Kind == setup.Keep {
+			continue
 		}
-		switch text {
-		case "write":
-			if strings.Contains(prompt, "write") {
-				l.write = true
-				return over, nil
-			}
-		case "back":
-			if !l.asked {
-				return over, nil
-			}
-			return back, nil
-		case "more":
-			if l.asked {
-				l.further = true
-				return anew, nil
-			}
-		case "quit":
+		l.say("%s %s", c.Kind, shortPath(planned.Dir, c.Path))
+		for _, meaning := range c.Meaning {
+			l.say("  %s", meaning)
+		}
+		if diff := planned.Diff(c.Path); diff != "" && c.Kind == setup.Update {
+			l.say("%s", strings.TrimRight(diff, "\n"))
+		}
+	}
+	for _, why := range planned.Restart {
+		l.say("Note: a running server must be restarted for %s", why)
+	}
+}
+
+// choose asks what to do with a plan. It reports whether to write it; otherwise it returns what to
+// do instead.
+func (l *lines) choose(prompt string, writable bool) (bool, followUp, error) {
+	for {
+		text, err := l.readLine(prompt, false)
+		if err != nil {
+			return false, finished, err
+		}
+		switch {
+		case text == "write" && writable:
+			return true, finished, nil
+		case text == "back" && !l.asked:
+			return false, finished, nil
+		case text == "back":
+			return false, lastQuestion, nil
+		case text == "more" && l.asked:
+			l.advanced = true
+			return false, allQuestions, nil
+		case text == "quit":
 			l.say("Nothing was written.")
-			return over, nil
+			return false, finished, nil
 		}
 		l.mistake("%q is not one of the choices", text)
 	}
 }
 
-func (l *lines) apply() error {
-	m := l.m
-	applied, err := m.options.Apply(l.ctx, m.plan, func(verb, path string) {
-		m.apply.writing(writingMsg{verb, path})
-		l.say("%s", m.apply.doing)
-	})
-	if err != nil {
-		return err
+// prove starts the server, unless it runs, and prints the result of each check.
+func (l *lines) prove() (followUp, error) {
+	s := l.session
+	if s.Outcome.Plan == nil && s.Purpose == session.ForAnswers {
+		s.Outcome.Plan = s.Plan
 	}
-	m.outcome.Stage, m.outcome.Plan, m.outcome.Applied = Applied, m.plan, applied
-	m.settle()
-	m.kept = nil
-	if m.options.Reread != nil {
-		if in, err := m.options.Reread(context.WithoutCancel(l.ctx)); err == nil {
-			m.installed = in
-			m.answers.Rebase(in)
-		}
-	}
-	if m.review.aside() {
-		m.outcome.Stage, m.outcome.Plan, m.outcome.Applied, m.outcome.Report = Asked, nil, nil, check.Report{}
-	}
-	if m.review.back {
-		m.passwords, m.given = nil, nil
-	}
-	m.mended = m.review.mend
-	return nil
-}
-
-// prove starts the server, unless one runs, and says of every check how it went.
-func (l *lines) prove() (turn, error) {
-	m := l.m
-	if m.outcome.Plan == nil && !m.review.aside() {
-		m.outcome.Plan = m.plan
-	}
-	running, err := m.options.Start(context.WithoutCancel(l.ctx), m.plan)
-	if running != nil {
-		m.running = running
-	}
+	running, err := s.Starter()(l.ctx, s.Plan)
+	s.Started(running, err)
 	if err != nil {
 		l.mistake("the server did not start: %v", err)
-		return l.offerBack()
+		_, err := l.offerRollback()
+		return finished, err
 	}
-	report := m.options.Prove(l.ctx, m.plan, func(e check.Event) {
+	proof := s.Prover(func(e check.Event) {
 		if e.Result != nil {
 			l.say("%s: %s, %s%s", e.Title, e.Result.Status, e.Result.Seen, strings.ReplaceAll(reason(e.Result), "\n", "\n  "))
 			if e.Result.Advice != "" {
 				l.say("  advice: %s", strings.ReplaceAll(e.Result.Advice, "\n", "\n  "))
 			}
 		}
-	})
+	})(l.ctx)
 	if l.ctx.Err() != nil {
-		return over, l.ctx.Err()
+		return finished, l.ctx.Err()
 	}
-	m.outcome.Report = report
-	l.say("%s.", summary(report))
-	if m.review.aside() {
-		return over, nil
+	s.Proved(proof)
+	l.say("%s.", summary(proof.Report))
+	if s.Purpose != session.ForAnswers {
+		return finished, nil
 	}
-	m.outcome.Stage = Proved
-	m.takeCard(cardOf(l.ctx, m.options, m.machine, m.plan))
-	if report.Worst() == check.Failed && m.outcome.Applied != nil {
-		if next, err := l.offerBack(); err != nil || m.review.back {
-			return next, err
+	if proof.Report.Worst() == check.Failed {
+		if rolledBack, err := l.offerRollback(); err != nil || rolledBack {
+			return finished, err
 		}
 	}
 	if err := l.passwords(); err != nil {
-		return over, err
+		return finished, err
 	}
-	return over, l.serve()
+	return finished, l.serve()
 }
 
-// offerBack asks whether to go back to the files before a change that did not work.
-func (l *lines) offerBack() (turn, error) {
-	m := l.m
-	if m.options.Rollback == nil || m.outcome.Applied == nil || m.review.aside() {
-		return over, nil
+// offerRollback offers to roll back a change that failed, and reports whether the user accepted.
+func (l *lines) offerRollback() (bool, error) {
+	s := l.session
+	if !s.CanRollBack() || s.Purpose != session.ForAnswers {
+		return false, nil
 	}
-	yes, err := l.yes("Go back to the files that were there before? yes or no: ")
+	yes, err := l.confirm("Roll back to the previous files? yes or no: ")
 	if err != nil || !yes {
-		return over, err
+		return false, err
 	}
-	if m.running != nil {
-		_ = m.running.Shutdown(context.WithoutCancel(l.ctx)) // the log says how it ended
-		m.running = nil
+	if s.Running != nil {
+		_ = s.Running.Shutdown(context.WithoutCancel(l.ctx)) // the log says how it ended
+		s.Running = nil
 	}
-	m.review.back = true
-	return l.review(m.options.Rollback)
+	s.RollBack()
+	_, err = l.review()
+	return true, err
 }
 
-func (l *lines) yes(prompt string) (bool, error) {
+// confirm asks a question until the answer is yes or no.
+func (l *lines) confirm(prompt string) (bool, error) {
 	for {
-		text, err := l.hear(prompt, false)
+		text, err := l.readLine(prompt, false)
 		if err != nil {
 			return false, err
 		}
@@ -216,22 +190,22 @@ func (l *lines) yes(prompt string) (bool, error) {
 		case "n", "no":
 			return false, nil
 		}
-		l.mistake("yes or no")
+		l.mistake("enter yes or no")
 	}
 }
 
 // passwords shows the generated passwords once, on request.
 func (l *lines) passwords() error {
-	m := l.m
-	if len(m.passwords) == 0 || m.card.looked {
+	s := l.session
+	if len(s.Generated) == 0 || s.Viewed {
 		return nil
 	}
-	yes, err := l.yes("Passwords were generated. Show them now? Otherwise initial-passwords keeps them. yes or no: ")
+	yes, err := l.confirm("Passwords were generated. Show them now? Otherwise they are saved in initial-passwords. yes or no: ")
 	if err != nil || !yes {
 		return err
 	}
-	m.card.looked = true
-	for _, p := range m.passwords {
+	s.Viewed = true
+	for _, p := range s.Generated {
 		fmt.Fprintf(l.out, "Password of %s: %s\n", clean(p.User), p.Password.Reveal())
 	}
 	return nil
@@ -239,25 +213,24 @@ func (l *lines) passwords() error {
 
 // serve keeps the server running until the user ends it.
 func (l *lines) serve() error {
-	m := l.m
-	if m.running == nil {
+	if l.session.Running == nil {
 		return nil
 	}
 	ctx, cancel := signal.NotifyContext(l.ctx, os.Interrupt)
 	defer cancel()
-	l.say("The server runs at %s. Enter stops it.", m.running.Addr())
-	heard := make(chan error, 1)
+	l.say("The server runs at %s. Enter stops it.", l.session.Running.Addr())
+	read := make(chan error, 1)
 	go func() {
-		_, err := l.hear("", false)
-		heard <- err
+		_, err := l.readLine("", false)
+		read <- err
 	}()
 	select {
 	case <-ctx.Done():
 		return nil
-	case <-m.running.Done():
+	case <-l.session.Running.Done():
 		l.say("The server has ended.")
 		return nil
-	case err := <-heard:
+	case err := <-read:
 		if errors.Is(err, errNoMore) || errors.Is(err, context.Canceled) {
 			return nil
 		}

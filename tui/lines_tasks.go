@@ -1,35 +1,35 @@
 package tui
 
 import (
-	"context"
 	"errors"
 	"fmt"
 
 	"packhouse/setup/installation"
 	"packhouse/setup/plan"
+	"packhouse/tui/session"
 )
 
 // manage shows the state and runs one task. It reports whether to show the menu again.
 func (l *lines) manage() (bool, error) {
-	m := l.m
+	s := l.session
 	l.say("")
-	l.say("The installation in %s", m.manager.state.Dir)
-	m.tellState(m.manager.state, func(label, sign, text string) {
+	l.say("The installation in %s", s.State.Dir)
+	describeState(s, l.options.Pasteable, func(label, sign, text string) {
 		if label != "" {
 			label += ", "
 		}
 		l.say("%s%s%s", label, words(sign), text)
 	})
-	tasks := m.tasks()
-	for i, job := range tasks {
-		text := job.text
-		if job.closed != "" {
-			text = "not now: " + job.closed
+	tasks := s.Tasks()
+	for i, task := range tasks {
+		text := task.Text
+		if task.Closed != "" {
+			text = "not now: " + task.Closed
 		}
-		l.say("%d. %s: %s", i+1, job.name, text)
+		l.say("%d. %s: %s", i+1, task.Name, text)
 	}
 	for {
-		text, err := l.hear(fmt.Sprintf("What is to be done? A number from 1 to %d, again, or quit: ", len(tasks)), false)
+		text, err := l.readLine(fmt.Sprintf("Choose a task from 1 to %d, again to refresh, or quit: ", len(tasks)), false)
 		if errors.Is(err, errNoMore) || text == "quit" || text == "q" {
 			return false, nil
 		}
@@ -37,7 +37,7 @@ func (l *lines) manage() (bool, error) {
 			return false, err
 		}
 		if text == "again" || text == "r" {
-			m.kept = nil
+			s.Unsaved = nil
 			return true, nil
 		}
 		n := 0
@@ -45,68 +45,62 @@ func (l *lines) manage() (bool, error) {
 			l.mistake("%q is not one of the choices", text)
 			continue
 		}
-		if closed := tasks[n-1].closed; closed != "" {
+		if closed := tasks[n-1].Closed; closed != "" {
 			l.mistake("%s", closed)
 			continue
 		}
-		err = l.do(tasks[n-1].id)
-		return !m.outcome.Removed, err
+		err = l.runTask(tasks[n-1].ID)
+		return !s.Outcome.Removed, err
 	}
 }
 
-// do carries out a task.
-func (l *lines) do(id taskID) error {
-	m := l.m
-	m.review = review{}
+// runTask carries out a task.
+func (l *lines) runTask(id session.TaskID) error {
+	s := l.session
+	s.Steps, s.Purpose = nil, session.ForAnswers
 	var err error
 	switch id {
-	case renewTask:
-		m.answers.RotateCert = true
-		_, err = l.review(m.plan0)
-	case usersTask:
-		_ = m.resume("users")
-		err = l.answerAll("users")
-	case settingsTask:
+	case session.RenewTask:
+		s.Answers.RotateCert = true
+		_, err = l.review()
+	case session.UsersTask:
+		s.Resume("users")
+		err = l.answerAll()
+	case session.SettingsTask:
 		err = l.chooseSettings()
-	case repairTask:
-		if m.installed.Refused() {
+	case session.RepairTask:
+		if s.Installed.Refused() {
 			_, err = l.repair()
 			return err
 		}
-		_, err = l.review(m.plan0)
-	case checkTask:
-		if m.plan, err = m.plan0(l.ctx); err != nil {
-			l.mistake("%s", inWords(err))
+		_, err = l.review()
+	case session.CheckTask:
+		if s.Plan, err = s.Planner()(l.ctx); err != nil {
+			l.mistake("%s", session.Words(err))
 			return nil
 		}
 		_, err = l.prove()
-	case rollbackTask:
-		m.review.back = true
-		_, err = l.review(m.options.Rollback)
-	case serverTask:
+	case session.RollbackTask:
+		s.RollBack()
+		_, err = l.review()
+	case session.ServerTask:
 		return l.switchServer()
-	case uninstallTask:
+	case session.UninstallTask:
 		return l.uninstall()
 	}
 	return err
 }
 
-// plan0 makes a plan from the current answers.
-func (m *model) plan0(ctx context.Context) (*plan.Plan, error) {
-	return m.options.Plan(ctx, m.resolved())
-}
-
 // chooseSettings lists the steps and asks the questions of the chosen one, or of all.
 func (l *lines) chooseSettings() error {
-	m := l.m
-	_ = m.resume("")
-	forms := m.forms
-	for i, f := range forms {
-		l.say("%d. %s: %s", i+1, f.step.Title, m.stepSummary(f))
+	s := l.session
+	s.Resume("")
+	steps := s.Steps
+	for i, step := range steps {
+		l.say("%d. %s: %s", i+1, step.Title, s.Summary(step))
 	}
 	for {
-		text,
-			err := l.hear(fmt.Sprintf("What do you want to change? A number from 1 to %d, all, or back: ", len(forms)), false)
+		text, err := l.readLine(fmt.Sprintf("Choose what to change from 1 to %d, all, or back: ", len(steps)), false)
 		if err != nil {
 			return err
 		}
@@ -114,30 +108,24 @@ func (l *lines) chooseSettings() error {
 		case "back":
 			return nil
 		case "all":
-			return l.answerAll("")
+			return l.answerAll()
 		}
 		n := 0
-		if _, err := fmt.Sscanf(text, "%d", &n); err != nil || n < 1 || n > len(forms) {
+		if _, err := fmt.Sscanf(text, "%d", &n); err != nil || n < 1 || n > len(steps) {
 			l.mistake("%q is not one of these", text)
 			continue
 		}
-		step := forms[n-1].step.ID
-		_ = m.resume(step)
-		return l.answerAll(step)
+		s.Resume(steps[n-1].ID)
+		return l.answerAll()
 	}
 }
 
 // switchServer starts the server, or stops the running one.
 func (l *lines) switchServer() error {
-	m := l.m
-	if m.manager.state.Server.Up {
-		var err error
-		if m.manager.state.Server.Here && m.running != nil {
-			err = m.running.Shutdown(l.ctx)
-			m.running = nil
-		} else {
-			err = m.options.Stop(l.ctx)
-		}
+	s := l.session
+	if s.State.Server.Up {
+		err := s.Stopper(s.State.Server.Here)(l.ctx)
+		s.Stopped()
 		if err != nil {
 			l.mistake("the server is not stopped: %v", err)
 			return nil
@@ -145,42 +133,39 @@ func (l *lines) switchServer() error {
 		l.say("The server is stopped.")
 		return nil
 	}
-	planned, err := m.plan0(l.ctx)
+	planned, err := s.Planner()(l.ctx)
 	if err != nil {
-		l.mistake("%s", inWords(err))
+		l.mistake("%s", session.Words(err))
 		return nil
 	}
-	running, err := m.options.Start(context.WithoutCancel(l.ctx), planned)
-	if running != nil {
-		m.running = running
-	}
+	running, err := s.Starter()(l.ctx, planned)
+	s.Started(running, err)
 	if err != nil {
 		l.mistake("the server did not start: %v", err)
 		return nil
 	}
-	if m.running == nil {
+	if s.Running == nil {
 		l.say("The server is running.")
 	}
 	return l.serve()
 }
 
-// uninstall shows what would be removed, asks, and removes the installation.
+// uninstall shows what would be removed, asks for confirmation, and removes the installation.
 func (l *lines) uninstall() error {
-	m := l.m
 	run := func(args ...string) error {
-		command := m.options.Uninstall()
+		command := l.options.Uninstall()
 		command.Args = append(command.Args, args...)
 		command.Stdout, command.Stderr = l.out, l.out
 		return command.Run()
 	}
-	_ = run("--dry-run") // it ends with 3 if there is something to remove
-	yes, err := l.yes("Remove this installation? Packs and images stay. yes or no: ")
+	_ = run("--dry-run") // exits with 3 if there is something to remove
+	yes, err := l.confirm("Remove this installation? Packs and images are kept. yes or no: ")
 	if err != nil || !yes {
 		return err
 	}
 	var args []string
-	if plan.HasCAKey(m.installed) {
-		keep, err := l.yes(installation.KeepCAKeyQuestion + " yes or no: ")
+	if plan.HasCAKey(l.session.Installed) {
+		keep, err := l.confirm(installation.KeepCAKeyQuestion + " yes or no: ")
 		if err != nil {
 			return err
 		}
@@ -192,6 +177,6 @@ func (l *lines) uninstall() error {
 		l.mistake("not uninstalled: %v", err)
 		return nil
 	}
-	m.outcome.Removed = true
+	l.session.Outcome.Removed = true
 	return nil
 }

@@ -15,10 +15,11 @@ import (
 	"packhouse/setup/installation"
 	"packhouse/setup/plan"
 	"packhouse/setup/question"
+	"packhouse/tui/session"
 )
 
 // typeLines answers with lines, and returns what was written, and how it ended.
-func typeLines(t *testing.T, o Options, typed string) (string, Outcome, error) {
+func typeLines(t *testing.T, o Options, typed string) (string, session.Outcome, error) {
 	t.Helper()
 	var out bytes.Buffer
 	l := newLines(t.Context(), o.fill(), strings.NewReader(typed), &out)
@@ -29,7 +30,7 @@ func typeLines(t *testing.T, o Options, typed string) (string, Outcome, error) {
 	if strings.Contains(out.String(), "\x1b") {
 		t.Fatalf("something acts on the terminal: %q", out.String())
 	}
-	return out.String(), l.m.outcome, err
+	return out.String(), l.session.Outcome, err
 }
 
 func wantsLines(t *testing.T, out string, lines ...string) {
@@ -58,11 +59,11 @@ func TestLinesFromFirstToLast(t *testing.T) {
 		"Warning: registry.example.com resolves to 198.51.100.4", "Question 3 of 7",
 		"Error: port 22 is taken by sshd (pid 812); choose another port", "Question 4 of 7", "1. Private CA",
 		"Question 5 of 7", "ci, writer, password typed", "Question 7 of 7",
-		"This would be changed in /etc/packhouse", "create auth/htpasswd-basic", "Type write to write this",
+		"These changes will be made in /etc/packhouse", "create auth/htpasswd-basic", "Enter write to apply these changes",
 		"round trip: passed", "4 of 5 checks passed, 1 not proven", "Passwords were generated. Show them now?",
 		"The server runs at 127.0.0.1:5000",
 	)
-	if outcome.Stage != Proved || outcome.ExitCode() != 0 || outcome.Resolved.Answers.Addr != ":5001" {
+	if outcome.Stage != session.Proved || outcome.ExitCode() != 0 || outcome.Resolved.Answers.Addr != ":5001" {
 		t.Errorf("stage %d, exit code %d, address %q", outcome.Stage, outcome.ExitCode(), outcome.Resolved.Answers.Addr)
 	}
 	if len(outcome.Unseen) != 1 {
@@ -83,7 +84,7 @@ func TestLinesEnd(t *testing.T) {
 			return nil, nil
 		}
 		_, outcome, err := typeLines(t, o, whole[:cut])
-		if !errors.Is(err, errNoMore) || outcome.Stage != Asked || outcome.ExitCode() != 1 {
+		if !errors.Is(err, errNoMore) || outcome.Stage != session.Asked || outcome.ExitCode() != 1 {
 			t.Fatalf("after %d bytes: stage %d, exit code %d, %v", cut, outcome.Stage, outcome.ExitCode(), err)
 		}
 	}
@@ -139,10 +140,10 @@ func TestLinesManage(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantsLines(
-		t, out, "The installation in /etc/packhouse", "server, well: up at :5000",
+		t, out, "The installation in /etc/packhouse", "server, ok: up at :5000",
 		"certificate, attention: 20 days left", "1. Renew the certificate", `"9" is not one of the choices`,
-		"This would be changed", "Nothing was written.", "as it was before the last setup",
-		"Question 1 of 1: Users", "This would be changed", "4 of 5 checks passed",
+		"These changes will be made", "Nothing was written.", "as it was before the last setup",
+		"Question 1 of 1: Users", "These changes will be made", "4 of 5 checks passed",
 	)
 	if outcome.ExitCode() != 0 {
 		t.Errorf("exit code %d", outcome.ExitCode())
@@ -161,7 +162,7 @@ func TestLinesGoBackAfterAFailedCheck(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantsLines(
-		t, out, "cause: the disk is full", "Go back to the files that were there before?",
+		t, out, "cause: the disk is full", "Roll back to the previous files?",
 		"as it was before the last setup", "Everything is as it was before.",
 	)
 	if outcome.ExitCode() != 1 {

@@ -9,8 +9,8 @@ import (
 // sgr finds the parameters of the sequences that set looks.
 var sgr = regexp.MustCompile(`\x1b\[([0-9;]*)m`)
 
-// TestOnlySixteenColours holds that frames use weight, reverse and four colours of the terminal's own, nothing that a light or a dark
-// background could swallow; and without colours none.
+// TestOnlySixteenColours holds that frames use weight, reverse and four colours of the terminal's
+// own, nothing that a light or a dark background could swallow; and without colours none.
 func TestOnlySixteenColours(t *testing.T) {
 	for _, tc := range []struct {
 		name     string
@@ -52,7 +52,8 @@ func TestOnlySixteenColours(t *testing.T) {
 	}
 }
 
-// TestLinesEndTheirStyles holds that no line leaves a style on: the next one may not be drawn again.
+// TestLinesEndTheirStyles holds that no line leaves a style on: the next one may not be drawn
+// again.
 func TestLinesEndTheirStyles(t *testing.T) {
 	for _, stop := range journey {
 		s := open(t, fixtureOptions(), 60, 14)

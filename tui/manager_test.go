@@ -20,6 +20,7 @@ import (
 	"packhouse/setup/installation"
 	"packhouse/setup/machine"
 	"packhouse/setup/plan"
+	"packhouse/tui/session"
 )
 
 const servedPrint = "3F:A2:77:10:58:44:9B:0C:EE:21:35:6F:D0:93:1A:B7:C8:62:04:5D:F1:8E:39:A6:70:BB:42:17:DC:05:E9:8F"
@@ -53,12 +54,12 @@ func fixtureState() *installation.State {
 
 // managed makes a manager of the options of a wizard.
 func managed(o Options) Options {
-	b := Beginning{Machine: o.Machine, Installed: o.Installed, Resolved: o.Resolved, State: fixtureState()}
+	b := session.Beginning{Machine: o.Machine, Installed: o.Installed, Resolved: o.Resolved, State: fixtureState()}
 	for i := range b.Resolved.Answers.Users {
 		b.Resolved.Answers.Users[i].Source, b.Resolved.Answers.Users[i].Password = setup.Kept, ""
 	}
 	o.Title = "packhouse"
-	o.Begin = func(context.Context) (Beginning, error) { return b, nil }
+	o.Begin = func(context.Context) (session.Beginning, error) { return b, nil }
 	o.Rollback = func(context.Context) (*plan.Plan, error) {
 		return &plan.Plan{Dir: "/etc/packhouse", Changes: []plan.Change{{
 			Path: filepath.Join(
@@ -121,11 +122,12 @@ func TestManagerTellsWhatIsWrong(t *testing.T) {
 	}
 }
 
-// TestManagerGoesRound: a job is reviewed, written, proven, and leads back to a state that was read anew.
+// TestManagerGoesRound: a job is reviewed, written, proven, and leads back to a state that was read
+// anew.
 func TestManagerGoesRound(t *testing.T) {
 	o := managed(fixtureOptions())
 	begin, looked := o.Begin, 0
-	o.Begin = func(ctx context.Context) (Beginning, error) { looked++; return begin(ctx) }
+	o.Begin = func(ctx context.Context) (session.Beginning, error) { looked++; return begin(ctx) }
 	var rotated []bool
 	o.Plan = func(ctx context.Context, resolved answer.Resolved) (*plan.Plan, error) {
 		rotated = append(rotated, resolved.Answers.RotateCert)
@@ -152,19 +154,20 @@ func TestManagerGoesRound(t *testing.T) {
 		t.Errorf("plans with a new certificate: %v, want %v", rotated, want)
 	}
 	s.keys("<esc>q")
-	if !s.left || s.m.outcome.ExitCode() != 0 {
-		t.Errorf("left %v with %d", s.left, s.m.outcome.ExitCode())
+	if !s.left || s.m.session.Outcome.ExitCode() != 0 {
+		t.Errorf("left %v with %d", s.left, s.m.session.Outcome.ExitCode())
 	}
 }
 
-// TestManagerOffersWhatCanBeDone: while it looks at the installation again, the old state is still on the screen, and enter does nothing.
+// TestManagerOffersWhatCanBeDone: while it looks at the installation again, the old state is still
+// on the screen, and enter does nothing.
 func TestManagerOffersWhatCanBeDone(t *testing.T) {
 	o, _ := refusing(t, true)
 	for _, keys := range []string{"r", "<enter><esc>", "<enter><enter>w<enter>"} {
 		s := open(t, o, 100, 40)
 		looks := 0
 		s.seen = func(frame string) {
-			if (s.m.phase == managing || s.m.phase == repairing) && s.m.job != nil {
+			if (s.m.place == managing || s.m.place == repairing) && s.m.job != nil {
 				looks++
 				if strings.Contains(frame, "do it") {
 					t.Errorf("%s: enter is offered, and does nothing:\n%s", keys, ansi.Strip(frame))
@@ -199,7 +202,8 @@ func TestManagerClosesJobs(t *testing.T) {
 	s.wants("This installation")
 }
 
-// TestOfferToRollBack: after a check that failed, the wizard goes back where somebody wants that, and shows before what that means.
+// TestOfferToRollBack: after a check that failed, the wizard goes back where somebody wants that,
+// and shows before what that means.
 func TestOfferToRollBack(t *testing.T) {
 	o := fixtureOptions()
 	o.Rollback = managed(o).Rollback
@@ -235,7 +239,7 @@ func TestOfferToRollBack(t *testing.T) {
 		t.Error("the server still runs on files that are gone")
 	}
 	s.keys("<ctrl+c>")
-	if o := s.m.outcome; o.Stage != Asked || len(o.Unseen) > 0 {
+	if o := s.m.session.Outcome; o.Stage != session.Asked || len(o.Unseen) > 0 {
 		t.Errorf("stage %d, %d passwords unseen: nothing was left behind", o.Stage, len(o.Unseen))
 	}
 }

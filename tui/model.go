@@ -2,11 +2,7 @@ package tui
 
 import (
 	"context"
-	"maps"
 	"os/exec"
-	"slices"
-	"strings"
-	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -14,17 +10,9 @@ import (
 	"github.com/charmbracelet/bubbles/spinner"
 	tea "github.com/charmbracelet/bubbletea"
 
-	"packhouse/finding"
-	"packhouse/setup/answer"
-	"packhouse/setup/installation"
-	"packhouse/setup/machine"
-	"packhouse/setup/plan"
-	"packhouse/setup/question"
+	"packhouse/tui/session"
 	"packhouse/tui/theme"
 )
-
-// slowAfter is how long a job may take before a spinner is worth its restlessness.
-const slowAfter = 200 * time.Millisecond
 
 // The size of the window until the terminal reports its own.
 const (
@@ -32,231 +20,155 @@ const (
 	assumedHeight = 24
 )
 
-// phase is the screen that is shown.
-type phase int
-
-const (
-	beginning phase = iota // the machine is looked at
-	asking
-	reviewing
-	applying
-	checking
-	handing   // the card
-	serving   // the log
-	managing  // the state of an installation
-	choosing  // which of the settings to change
-	repairing // a myconfig.yml that the server refuses
-)
-
-// model is the state of the wizard. Only the goroutine of the terminal library touches it.
+// model routes messages to the screens and draws the frame around them. Only the goroutine of the
+// terminal library uses it.
 type model struct {
-	ctx       context.Context
-	listening context.Context // messages of jobs are received until it ends, which is after ctx: jobs still report that they were stopped
-	options   Options
-	theme     theme.Theme
-	help      help.Model
-	spinner   spinner.Model
-	after     func(time.Duration, tea.Msg) tea.Cmd         // tea.Tick, but for tests
-	watch     func(func() tea.Msg) tea.Cmd                 // waits for what may never come; guard, but for tests
-	exec      func(*exec.Cmd, func(error) tea.Msg) tea.Cmd // hands the terminal to another program; tea.ExecProcess, but for tests
-	quit      func()                                       // ends the program from where no command can be returned
+	*ui
+	help     help.Model
+	quit     func()  // ends the program from where no command can be returned
+	first    tea.Cmd // what Init runs
+	broken   *PanicError
+	helpOpen bool
+	helpTop  int
 
-	first         tea.Cmd // what has to run from the beginning
-	width, height int
-	phase         phase
-	job           *job
-	notice        string // one sentence above the line of help; the next key takes it away
-	helpOpen      bool
-	helpTop       int
-	leaving       syscall.Signal // the user wants to leave, and a job has to end first
-	broken        *PanicError
-	mended        bool // a configuration that was refused was repaired, line by line
-
-	machine   *machine.Machine
-	installed *installation.Installed
-	answers   question.Answers
-	origins   map[string]answer.Origin
-	kept      *answer.Resolved  // changed answers of a screen that the user left, restored when it opens again
-	findings  []finding.Finding // that came with the beginning
-	outlook   []finding.Finding // of the machine, likewise
-	glance    glance
-	forms     []*form
-	at        int // the form in front
-	reached   int // the furthest one that was in front
-	preview   preview
-
-	manager   manager
-	settings  settings
-	repair    repair
-	dashboard dashboard
-	plan      *plan.Plan
-	review    review
-	apply     progress
-	checks    checks
-	card      card
-	running   installation.Running
-	up        atomic.Pointer[installation.Running] // the last server that started, even if no one waited for it any more
-
-	passwords []plan.Password // generated in this sitting and in force, for the card only
-	given     []string        // users whose password was set in this session
-	log       logScreen
-	outcome   Outcome
+	screens   [places]screen
+	questions *questionsScreen
+	review    *reviewScreen
+	apply     *applyScreen
+	checks    *checksScreen
+	card      *cardScreen
+	manager   *managerScreen
+	settings  *settingsScreen
+	repair    *repairScreen
 }
+
+var _ router = (*model)(nil)
 
 // Messages of the model's own.
 type (
-	// leaveMsg asks to leave, whatever the screen is about. A line that drops says so in several ways at once: only again is asking twice.
+	// leaveMsg asks to leave any screen. A terminal that is closed sends several: only again means
+	// that the user asked twice.
 	leaveMsg struct {
 		signal syscall.Signal
 		again  bool
 	}
-	slowMsg  struct{ job *job } // the job takes long
-	begunMsg struct {
-		beginning Beginning
-		err       error
+	// slowMsg reports that a job takes long.
+	slowMsg struct{ job *job }
+	// mailMsg carries a message to the screen that it is for.
+	mailMsg struct {
+		to  screen
+		msg tea.Msg
 	}
 )
 
-func newModel(ctx context.Context, o Options) *model {
+func newUI(ctx context.Context, o Options) *ui {
 	t := theme.For(o.Out, !o.NoColour && theme.Colour())
-	m := &model{
-		ctx: ctx, listening: ctx, options: o, theme: t, help: t.Help(), spinner: t.Spinner(),
+	return &ui{
+		ctx: ctx, listening: ctx, options: o, session: session.New(o.Options), theme: t, spinner: t.Spinner(),
 		width: assumedWidth, height: assumedHeight,
 		after: func(d time.Duration, msg tea.Msg) tea.Cmd { return tea.Tick(d, func(time.Time) tea.Msg { return msg }) },
 		watch: guard,
-		exec:  func(command *exec.Cmd, then func(error) tea.Msg) tea.Cmd { return tea.ExecProcess(command, then) },
-		quit:  func() {},
+		exec: func(command *exec.Cmd, then func(error) tea.Msg) tea.Cmd {
+			return tea.ExecProcess(command, then)
+		},
 	}
-	if o.Begin == nil {
-		m.first = m.begin(Beginning{Machine: o.Machine, Installed: o.Installed, Resolved: o.Resolved, Findings: o.Findings})
+}
+
+func newModel(ctx context.Context, o Options) *model {
+	u := newUI(ctx, o)
+	m := &model{
+		ui: u, help: u.theme.Help(), quit: func() {},
+		questions: &questionsScreen{ui: u}, review: &reviewScreen{ui: u}, apply: &applyScreen{ui: u}, checks: &checksScreen{ui: u},
+		card: &cardScreen{ui: u}, manager: &managerScreen{ui: u}, settings: &settingsScreen{ui: u}, repair: &repairScreen{ui: u},
+	}
+	u.router = m
+	m.screens = [places]screen{
+		beginning: &beginningScreen{ui: u}, asking: m.questions, reviewing: m.review, applying: m.apply, checking: m.checks,
+		handing: m.card, serving: &logScreen{ui: u}, managing: m.manager, choosing: m.settings, repairing: m.repair,
+	}
+	if u.session.Options.Begin == nil {
+		m.first = m.begun()
 	}
 	return m
 }
 
-// begin takes in what the wizard starts from, and shows the first step.
-func (m *model) begin(b Beginning) tea.Cmd {
-	m.take(b)
-	switch {
-	case m.phase == managing:
-		m.manager.enter(m.firstTask())
-		return nil
-	case m.installed.Refused():
-		return m.openRepair()
-	}
-	return m.answer("")
-}
+// screen returns the screen that is shown.
+func (m *model) screen() screen { return m.screens[m.place] }
 
-// take takes in what the wizard starts from.
-func (m *model) take(b Beginning) {
-	m.machine, m.installed, m.answers, m.findings, m.outlook = b.Machine, b.Installed, b.Resolved.Answers, b.Findings, b.outlook
-	m.origins = make(map[string]answer.Origin, len(b.Resolved.Origins))
-	maps.Copy(m.origins, b.Resolved.Origins)
-	if b.State != nil {
-		m.manager.on, m.manager.state, m.phase = true, b.State, managing
-		m.forms = nil
-	}
-}
-
-// resolved returns the current answers.
-func (m *model) resolved() answer.Resolved {
-	answers := m.answers
-	answers.SANs, answers.Users = slices.Clone(answers.SANs), slices.Clone(answers.Users)
-	answers.NoSANs, answers.RemoveUsers = slices.Clone(answers.NoSANs), slices.Clone(answers.RemoveUsers)
-	origins := make(map[string]answer.Origin, len(m.origins))
-	maps.Copy(origins, m.origins)
-	return answer.Resolved{Answers: answers, Origins: origins}
-}
-
-// Init starts what has to run from the beginning.
+// Init starts the session and watches the log.
 func (m *model) Init() tea.Cmd {
-	if m.options.Begin == nil {
-		return tea.Batch(m.watchLog(), m.first)
+	if m.session.Options.Begin != nil {
+		m.first = m.open(beginning)
 	}
-	return tea.Batch(
-		m.watchLog(),
-		m.start("looking at this machine", func(ctx context.Context, _ func(tea.Msg)) tea.Msg {
-			b, err := m.lookAround(ctx)
-			return begunMsg{b, err}
-		}),
-	)
+	return tea.Batch(m.watchLog(), m.first)
 }
 
-// update handles a message, then inspects the answer in front.
+// update handles a message, then inspects the current answer.
 func (m *model) update(msg tea.Msg) tea.Cmd {
-	cmd := m.takeIn(msg)
-	return tea.Batch(cmd, m.glanceAt())
+	cmd := m.route(msg)
+	if m.place == asking {
+		cmd = tea.Batch(cmd, m.questions.glanceAt())
+	}
+	return cmd
 }
 
-func (m *model) takeIn(msg tea.Msg) tea.Cmd {
+// route handles a message itself, or passes it to the screen that it is for.
+func (m *model) route(msg tea.Msg) tea.Cmd {
 	switch msg := msg.(type) {
 	case tea.WindowSizeMsg:
 		m.width, m.height = msg.Width, msg.Height
 		if msg.Width <= 0 || msg.Height <= 0 {
 			m.width, m.height = assumedWidth, assumedHeight
 		}
-		return nil
 	case tea.KeyMsg:
 		return m.key(msg)
 	case leaveMsg:
-		if m.leaving != 0 && !msg.again {
-			return nil
+		if m.leaving == 0 || msg.again {
+			return m.leave(msg.signal)
 		}
-		return m.leave(msg.signal)
 	case panicMsg:
 		m.broken = msg.err
 		return tea.Quit
 	case slowMsg:
-		if msg.job != m.job {
-			return nil
+		if msg.job == m.job {
+			m.job.slow = true
+			return m.turn()
 		}
-		m.job.slow = true
-		return m.turn()
 	case spinner.TickMsg:
-		if m.job == nil {
-			return nil
+		if m.job != nil {
+			var cmd tea.Cmd
+			m.spinner, cmd = m.spinner.Update(msg)
+			return cmd
 		}
-		var cmd tea.Cmd
-		m.spinner, cmd = m.spinner.Update(msg)
-		return cmd
 	case logMsg:
-		m.log.refresh(m.options.Log)
-		m.countLog()
+		m.readLog()
 		return m.watchLog()
-	case beatMsg:
-		return m.beat()
-	case stateMsg:
-		m.dashboard.state = msg.state
-		return nil
 	case endedMsg:
-		return m.serverEnded(msg)
-	case editedMsg:
-		return m.edited(msg)
-	case removedMsg:
-		return m.removed(msg)
-	case glancedMsg:
-		m.glanced(msg)
-		return nil
+		if msg.running == m.session.Running {
+			m.notice = "the server has ended; its log says why"
+		}
+	case mailMsg:
+		return msg.to.Update(msg.msg)
 	case jobMsg:
-		return m.heard(msg)
+		return m.received(msg)
 	}
 	return nil
 }
 
-// turn advances the spinner. It stands still in tests, which have no ticks.
-func (m *model) turn() tea.Cmd {
-	return m.after(m.spinner.Spinner.FPS, m.spinner.Tick())
-}
-
-// heard handles a message of the job. The job has ended before its result is drawn, so that keys work at once.
-func (m *model) heard(msg jobMsg) tea.Cmd {
+// received handles a message of the job. A job has ended when its result is drawn, so that keys
+// work at once.
+func (m *model) received(msg jobMsg) tea.Cmd {
 	if msg.job != m.job {
 		return nil
 	}
-	if !msg.end {
-		return tea.Batch(msg.job.next(), m.said(msg.msg))
+	if broken, ok := msg.msg.(panicMsg); ok {
+		return m.route(broken)
 	}
-	cmd := m.said(msg.msg)
-	if m.job == msg.job { // and did not make place for another one
+	cmd := msg.job.to.Update(msg.msg)
+	if !msg.end {
+		return tea.Batch(msg.job.next(), cmd)
+	}
+	if m.job == msg.job { // the result started no other job
 		m.job.cancel()
 		m.job = nil
 	}
@@ -266,79 +178,9 @@ func (m *model) heard(msg jobMsg) tea.Cmd {
 	return cmd
 }
 
-// said takes in one thing that a job says.
-func (m *model) said(msg tea.Msg) tea.Cmd {
-	switch msg := msg.(type) {
-	case panicMsg:
-		m.broken = msg.err
-		return tea.Quit
-	case begunMsg:
-		if msg.err != nil {
-			m.notice, m.manager.state = msg.err.Error(), nil
-			return nil
-		}
-		return m.begin(msg.beginning)
-	case faultsMsg:
-		return m.foundFaults(msg)
-	case outlookMsg:
-		return m.lookedAhead(msg)
-	case probedMsg:
-		return m.probed(msg)
-	case plannedMsg:
-		m.planned(msg)
-	case proveMsg:
-		return m.proveAsIs(msg)
-	case writingMsg:
-		m.apply.writing(msg)
-	case appliedMsg:
-		return m.applied(msg)
-	case startedMsg:
-		return m.started(msg)
-	case upMsg:
-		return m.serverUp(msg)
-	case stoppedMsg:
-		return m.serverStopped(msg)
-	case goneMsg:
-		return m.gone(msg)
-	case checkMsg:
-		m.checks.event(msg.event)
-	case provedMsg:
-		m.proved(msg)
-	}
-	return nil
-}
-
-// leave ends the program, as soon as nothing is being written any more. Nothing is asked back: before the review there is nothing to lose, and
-// afterwards everything is in the files.
-func (m *model) leave(sig syscall.Signal) tea.Cmd {
-	if m.phase == applying && m.job != nil &&
-		m.leaving == 0 { // a second request ends the program at once: the next run finishes or undoes the change
-		m.leaving = sig
-		m.job.cancel()
-		m.apply.doing = "stopping; what was begun is put back"
-		return nil
-	}
-	// A server that was asked for and runs has done its duty when it is stopped: that is its normal end.
-	if !(m.phase == serving && sig != syscall.SIGHUP) {
-		m.outcome.Signal = sig
-	}
-	return m.finish()
-}
-
-// finish ends the program.
-func (m *model) finish() tea.Cmd {
-	m.cancelJob()
-	m.outcome.Resolved = m.resolved()
-	m.outcome.Managed = m.manager.on
-	if len(m.generated()) > 0 && !m.card.looked {
-		m.outcome.Unseen = m.generated()
-	}
-	return tea.Quit
-}
-
-// key takes a key in.
+// key handles a key.
 func (m *model) key(msg tea.KeyMsg) tea.Cmd {
-	if msg.Type == tea.KeyEsc && msg.Alt { // pressed twice on a slow line: both arrive at once, and look like one key
+	if msg.Type == tea.KeyEsc && msg.Alt { // Esc pressed twice on a slow line: both arrive at once, and look like one key
 		msg.Alt = false
 	}
 	name := msg.String()
@@ -357,56 +199,119 @@ func (m *model) key(msg tea.KeyMsg) tea.Cmd {
 		m.helpOpen, m.helpTop = true, 0
 		return nil
 	}
-	switch m.phase {
-	case beginning:
-		if name == "esc" {
-			return m.leave(syscall.SIGINT)
-		}
-	case asking:
-		return m.askingKey(msg, name)
-	case reviewing:
-		return m.reviewKey(name)
-	case applying:
-		if name == "esc" && m.job != nil {
-			m.job.cancel()
-			m.apply.doing = "stopping; what was begun is put back"
-		}
-		if m.job == nil {
-			return m.failedApplyKey(name)
-		}
-	case checking:
-		return m.checksKey(name)
-	case handing:
-		return m.cardKey(name)
-	case serving:
-		return m.logKey(name)
-	case managing:
-		return m.managerKey(name)
-	case choosing:
-		return m.settingsKey(name)
-	case repairing:
-		return m.repairKey(name)
+	return m.screen().Update(keyPress{msg, name})
+}
+
+// takesQuestionMark reports whether a question mark is part of an answer.
+func (m *model) takesQuestionMark() bool {
+	return m.place == asking && m.job == nil && m.questions.form().takesQuestionMark()
+}
+
+func (m *model) open(p place) tea.Cmd {
+	if p == reviewing && m.session.Purpose == session.ForAnswers && m.questions.blocked() {
+		return nil
+	}
+	m.place = p
+	return m.screens[p].Init()
+}
+
+func (m *model) show(p place) { m.place = p }
+
+func (m *model) openStep(index int) {
+	if len(m.session.Steps) == 0 {
+		m.place = reviewing
+		return
+	}
+	m.place = asking
+	m.questions.enter(index)
+}
+
+func (m *model) openSettings() tea.Cmd {
+	m.session.Resume("")
+	m.session.FromList = true
+	m.questions.build()
+	m.settings.chooser = chooser{}
+	m.place = choosing
+	return nil
+}
+
+func (m *model) backToSettings(at int) bool {
+	if !m.session.FromList {
+		return false
+	}
+	m.settings.at = at
+	m.place = choosing
+	return true
+}
+
+func (m *model) begun() tea.Cmd {
+	switch {
+	case m.session.Managed:
+		m.place = managing
+		m.manager.enter(m.session.FirstTask())
+		return nil
+	case m.session.Installed.Refused():
+		return m.open(repairing)
+	}
+	m.session.Open("")
+	return m.open(asking)
+}
+
+func (m *model) home() tea.Cmd {
+	m.place, m.session.Plan = managing, nil
+	m.manager.top = 0
+	return m.screens[beginning].Init()
+}
+
+func (m *model) homeOr(otherwise func() tea.Cmd) tea.Cmd {
+	if m.session.Managed {
+		return m.home()
+	}
+	return otherwise()
+}
+
+func (m *model) startOver() tea.Cmd {
+	if m.session.Managed {
+		return m.home()
+	}
+	if m.session.Options.Begin == nil {
+		m.session.Open("")
+		return m.open(asking)
+	}
+	m.session.Plan, m.session.Purpose = nil, session.ForAnswers
+	return m.open(beginning)
+}
+
+func (m *model) askAgain() tea.Cmd {
+	m.cancelJob()
+	switch {
+	case m.session.Purpose == session.ForRepair:
+		return m.startOver()
+	case len(m.session.Steps) == 0:
+		return m.homeOr(func() tea.Cmd { return m.leave(syscall.SIGINT) })
+	case !m.backToSettings(m.settings.at):
+		m.openStep(len(m.session.Steps) - 1)
 	}
 	return nil
 }
 
-// takesQuestionMark reports whether the input accepts a question mark.
-func (m *model) takesQuestionMark() bool {
-	return m.phase == asking && m.job == nil && m.form().takesQuestionMark()
+// leave does not ask for confirmation: before the review nothing is written, and afterwards
+// everything is in the files.
+func (m *model) leave(sig syscall.Signal) tea.Cmd {
+	if m.place == applying && m.job != nil && m.leaving == 0 { // a second request ends the program at once: the next run finishes or undoes the change
+		m.leaving = sig
+		m.apply.stop()
+		return nil
+	}
+	// A server that was started and runs is stopped by the signal: that is its normal end.
+	if m.place != serving || sig == syscall.SIGHUP {
+		m.session.Outcome.Signal = sig
+	}
+	return m.finish()
 }
 
-// clean makes text of other origin safe to draw: one line's worth of it per line, nothing that acts on the terminal.
-func clean(text string) string {
-	return strings.Map(func(r rune) rune {
-		switch {
-		case r == '\n':
-			return r
-		case r == '\t':
-			return ' '
-		case r < ' ', r >= 0x7f && r < 0xa0, r >= 0x200b && r <= 0x200f, r >= 0x2028 && r <= 0x202e,
-			r >= 0x2060 && r <= 0x206f, r == 0xfeff:
-			return '\ufffd'
-		}
-		return r
-	}, strings.ToValidUTF8(text, "\ufffd"))
+func (m *model) finish() tea.Cmd {
+	m.cancelJob()
+	m.session.Finish()
+	return tea.Quit
 }

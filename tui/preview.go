@@ -3,44 +3,34 @@ package tui
 import (
 	"bytes"
 	"slices"
-	"strings"
-
-	"packhouse/setup/plan"
-	"packhouse/setup/question"
-	"packhouse/tui/layout"
-	"packhouse/tui/theme"
 )
 
-// preview is myconfig.yml as the answers make it.
+// preview is myconfig.yml for the current answers.
 type preview struct {
 	text    []byte
-	base    []byte       // as it was when the step in front was entered
-	changed map[int]bool // lines of text that base has not
+	base    []byte       // the text when the current step was entered
+	changed map[int]bool // lines of text that are not in base
 	focus   int          // the line that changed last
 	top     int
 }
 
 // refreshPreview updates the preview and marks the lines that changed.
-func (m *model) refreshPreview() {
-	render := m.options.Preview
-	if render == nil {
-		render = func(answers question.Answers) []byte { return plan.Preview(m.installed, answers) }
-	}
-	text := body(render(m.resolved().Answers))
-	if bytes.Equal(text, m.preview.text) {
+func (s *questionsScreen) refreshPreview() {
+	text := body(s.session.Preview())
+	p := &s.preview
+	if bytes.Equal(text, p.text) {
 		return
 	}
-	before, after := bytes.Split(m.preview.text, []byte("\n")), bytes.Split(text, []byte("\n"))
-	if m.preview.text != nil {
+	before, after := bytes.Split(p.text, []byte("\n")), bytes.Split(text, []byte("\n"))
+	if p.text != nil {
 		for i := range after {
 			if i >= len(before) || !bytes.Equal(before[i], after[i]) {
-				m.preview.focus = i
+				p.focus = i
 				break
 			}
 		}
 	}
-	m.preview.text = text
-	m.preview.changed = fresh(m.preview.base, text)
+	p.text, p.changed = text, fresh(p.base, text)
 }
 
 // body returns a configuration without the comment at its head.
@@ -56,10 +46,12 @@ func body(text []byte) []byte {
 	return bytes.TrimLeft(rest, "\n")
 }
 
-// mostCompared is the maximum number of lines that are compared. A longer file is shown without marks.
+// mostCompared is the maximum number of lines that are compared. A longer file is shown without
+// marks.
 const mostCompared = 1000
 
-// fresh reports which lines of a text are not in an earlier one: those outside the longest common subsequence.
+// fresh reports which lines of a text are not in an earlier one: those outside the longest common
+// subsequence.
 func fresh(before, after []byte) map[int]bool {
 	was, is := bytes.Split(before, []byte("\n")), bytes.Split(after, []byte("\n"))
 	if len(was) > mostCompared || len(is) > mostCompared {
@@ -94,42 +86,7 @@ func fresh(before, after []byte) map[int]bool {
 	return changed
 }
 
-// previewBox draws myconfig.yml as it is going to be.
-func (m *model) previewBox(width, height int) []string {
-	innerWidth, innerHeight := layout.Inner(width, height)
-	lines, focus, marks := m.paintYAML(string(m.preview.text), innerWidth), m.preview.focus+2, m.preview.changed
-	if m.phase == reviewing && m.plan != nil {
-		lines, focus, marks = m.configLines(innerWidth), 0, nil
-	}
-	shown, below := scroll(lines, &m.preview.top, min(focus, len(lines)-1), innerHeight)
-	box := layout.Box{
-		Title: setupConfig, Remark: below, Edge: m.theme.Border, Head: m.theme.Muted,
-		Mark: m.theme.Accent.Render(theme.Changed),
-	}
-	for i := range shown {
-		box.Marked = append(box.Marked, marks[m.preview.top+i])
-	}
-	return box.Render(shown, width, height)
-}
-
-// paintYAML sets keys apart from values.
-func (m *model) paintYAML(text string, width int) []string {
-	var out []string
-	for line := range strings.SplitSeq(strings.TrimRight(clean(text), "\n"), "\n") {
-		line = layout.Cut(line, width)
-		trimmed := strings.TrimLeft(line, " -")
-		name, value, found := strings.Cut(trimmed, ":")
-		switch {
-		case strings.HasPrefix(trimmed, "#"):
-			line = m.theme.Muted.Render(line)
-		case found && !strings.ContainsAny(name, " \"'") && (value == "" || value[0] == ' '):
-			indent := line[:len(line)-len(trimmed)]
-			if at := strings.Index(value, " #"); at >= 0 && !strings.ContainsAny(value[:at], `"'`) {
-				value = value[:at] + m.theme.Muted.Render(value[at:])
-			}
-			line = indent + m.theme.Key.Render(name) + ":" + value
-		}
-		out = append(out, line)
-	}
-	return out
+// previewLines draws the preview. It returns the line to keep visible, and the lines to mark.
+func (s *questionsScreen) previewLines(width int) (lines []string, focus int, marks map[int]bool) {
+	return s.paintYAML(string(s.preview.text), width), s.preview.focus + 2, s.preview.changed
 }

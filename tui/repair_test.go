@@ -15,6 +15,7 @@ import (
 	"packhouse/setup/installation"
 	"packhouse/setup/machine"
 	"packhouse/setup/plan"
+	"packhouse/tui/session"
 )
 
 const refusedConfig = `version: 0.1
@@ -34,7 +35,8 @@ auth:
     path: /etc/packhouse/auth/htpasswd-basic
 `
 
-// refusing are options of an installation whose myconfig.yml the server refuses, and where that file is. Applying writes it.
+// refusing are options of an installation whose myconfig.yml the server refuses, and where that
+// file is. Applying writes it.
 func refusing(t *testing.T, manage bool) (o Options, path string) {
 	t.Helper()
 	dir := t.TempDir()
@@ -45,12 +47,12 @@ func refusing(t *testing.T, manage bool) (o Options, path string) {
 	o = fixtureOptions()
 	o.Machine.Host = machine.ThisMachine()
 	o.Reread = func(context.Context) (*installation.Installed, error) { return installation.Load(dir) }
-	o.Begin = func(context.Context) (Beginning, error) {
+	o.Begin = func(context.Context) (session.Beginning, error) {
 		in, err := installation.Load(dir)
 		if err != nil {
-			return Beginning{}, err
+			return session.Beginning{}, err
 		}
-		b := Beginning{Machine: o.Machine, Installed: in, Resolved: o.Resolved}
+		b := session.Beginning{Machine: o.Machine, Installed: in, Resolved: o.Resolved}
 		if manage {
 			b.State = fixtureState()
 			b.State.Findings = nil
@@ -78,7 +80,7 @@ func fileOf(t *testing.T, path string) string {
 }
 
 // editing has the editor of a screen do something to the copy.
-func (s *screen) editing(change func(text string) string) {
+func (s *display) editing(change func(text string) string) {
 	s.m.exec = func(command *exec.Cmd, then func(error) tea.Msg) tea.Cmd {
 		path := command.Args[len(command.Args)-1]
 		data, err := os.ReadFile(path)
@@ -94,11 +96,12 @@ func (s *screen) editing(change func(text string) string) {
 	}
 }
 
-// TestRepairFromTheManager: what is wrong is shown with its place, what changes before it changes, and what was edited by hand stays.
+// TestRepairFromTheManager: what is wrong is shown with its place, what changes before it changes,
+// and what was edited by hand stays.
 func TestRepairFromTheManager(t *testing.T) {
 	o, path := refusing(t, true)
 	s := open(t, o, 100, 40)
-	s.wants("Repair", "shows what is wrong with myconfig.yml", "the server refuses myconfig.yml; Repair first")
+	s.wants("Repair", "shows what is wrong with myconfig.yml", "the server refuses myconfig.yml; choose Repair first")
 	s.keys("<enter>")
 	s.wants(
 		"line 8, column 3: unknown key http.adr", "did you mean http.addr?", `›    8 │   adr: ":5000" # by hand`,
@@ -122,12 +125,13 @@ func TestRepairFromTheManager(t *testing.T) {
 	s.keys("<enter>")
 	s.wants("This installation", "restore missing files and modes")
 	s.keys("q")
-	if code := s.m.outcome.ExitCode(); !s.left || code != 0 {
+	if code := s.m.session.Outcome.ExitCode(); !s.left || code != 0 {
 		t.Errorf("left %v with %d", s.left, code)
 	}
 }
 
-// TestRepairByHand: the editor works on a copy, what it made is judged again, and nobody's edits are lost by going away from the screen.
+// TestRepairByHand: the editor works on a copy, what it made is judged again, and nobody's edits
+// are lost by going away from the screen.
 func TestRepairByHand(t *testing.T) {
 	o, path := refusing(t, true)
 	s := open(t, o, 100, 50)
@@ -143,7 +147,7 @@ func TestRepairByHand(t *testing.T) {
 	s.keys("<end><up><enter>")
 	s.wants("Repair: review", "as you edited it", `+  addr: ":5000" # by hand`)
 	s.keys("<esc>")
-	s.wants("Take the edited copy")
+	s.wants("Use the edited copy")
 	if fileOf(t, path) != refusedConfig {
 		t.Fatal("it was written before it was confirmed")
 	}
@@ -162,23 +166,24 @@ func TestRepairEditorFails(t *testing.T) {
 		return func() tea.Msg { return then(errors.New("exit status 1")) }
 	}
 	s.keys("<enter>")
-	s.wants("the editor ended with an error, and nothing was taken over")
+	s.wants("the editor ended with an error, so the edits are discarded")
 	s.editing(func(text string) string { return text })
 	s.keys("<enter>")
 	s.wants("nothing was edited")
 	s.m.options.Editor = func(string) *exec.Cmd { return nil }
 	s.keys("<enter>")
-	s.wants("there is no editor here: name one in the variable EDITOR")
-	s.editing(func(string) string { return strings.Repeat("x", mostEdited+1) })
+	s.wants("no editor found: set the environment variable EDITOR")
+	s.editing(func(string) string { return strings.Repeat("x", maxEdited+1) })
 	s.m.options.Editor = o.Editor
 	s.keys("<enter>")
-	s.wants("it is over 1 MiB")
+	s.wants("it is larger than 1 MiB")
 	if fileOf(t, path) != refusedConfig {
 		t.Error("the file was changed")
 	}
 }
 
-// TestRepairMeetsAnotherHand: a file that was changed while somebody looked at it is not written over.
+// TestRepairMeetsAnotherHand: a file that was changed while somebody looked at it is not written
+// over.
 func TestRepairMeetsAnotherHand(t *testing.T) {
 	o, path := refusing(t, true)
 	s := open(t, o, 100, 40)
@@ -190,11 +195,12 @@ func TestRepairMeetsAnotherHand(t *testing.T) {
 	s.wants("has become another file meanwhile")
 }
 
-// TestWizardBeginsWithTheRepair: setup on a file that is refused would have to write over it; it asks nothing before that is right.
+// TestWizardBeginsWithTheRepair: setup on a file that is refused would have to write over it; it
+// asks nothing before that is right.
 func TestWizardBeginsWithTheRepair(t *testing.T) {
 	o, path := refusing(t, false)
 	s := open(t, o, 80, 24)
-	s.wants("The server would not start on this file")
+	s.wants("The server refuses this file")
 	s.keys("<esc>")
 	s.wants("setup continues when this file is correct")
 	s.keys("<enter>w")
@@ -206,16 +212,17 @@ func TestWizardBeginsWithTheRepair(t *testing.T) {
 	s.wants("By which name do clients reach the registry?")
 }
 
-// TestRepairLooksAgain: who stops the look at the file, in the moment that it takes, is not left without a way on.
+// TestRepairLooksAgain: who stops the look at the file, in the moment that it takes, is not left
+// without a way on.
 func TestRepairLooksAgain(t *testing.T) {
 	o, _ := refusing(t, false)
 	s := open(t, o, 80, 24)
-	look := s.m.openRepair()
+	look := s.m.open(repairing)
 	s.keys("<esc>")
 	s.run(look)
-	s.wants("Looking at the file", "stopped; enter looks again")
+	s.wants("Checking the file", "stopped; enter checks again")
 	s.keys("<enter>")
-	s.wants("The server would not start on this file", "did you mean http.addr?")
+	s.wants("The server refuses this file", "did you mean http.addr?")
 }
 
 // TestRepairAtEverySize: the harness holds each frame against its window.
@@ -242,10 +249,10 @@ func TestLinesRepair(t *testing.T) {
 			t.Fatal(err)
 		}
 		wantsLines(
-			t, out, "The server would not start on", "Wrong, line 8, column 3: unknown key http.adr",
-			"did you mean http.addr?", `line 8:   adr: ":5000" # by hand`, "1. Put it right", "adr becomes addr",
-			"3. Edit", `Error: "9" is not one of the choices`, "Wrong, line 8", "1. Put it right",
-			`+  addr: ":5000" # by hand`, "Type write to write this", "checks passed",
+			t, out, "The server refuses", "Fault, line 8, column 3: unknown key http.adr",
+			"did you mean http.addr?", `line 8:   adr: ":5000" # by hand`, "1. Repair in place", "adr becomes addr",
+			"3. Edit", `Error: "9" is not one of the choices`, "Fault, line 8", "1. Repair in place",
+			`+  addr: ":5000" # by hand`, "Enter write to apply these changes", "checks passed",
 		)
 		if text := fileOf(t, path); !strings.Contains(text, "  addr: \":5000\" # by hand") ||
 			!strings.Contains(text, "level: debug") {

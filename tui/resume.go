@@ -5,35 +5,22 @@ import (
 	"io"
 	"strings"
 
-	"packhouse/setup/answer"
+	"packhouse/tui/session"
 )
 
-// typed returns answers that were given and not written; false: there are none.
-func (m *model) typed() (answer.Resolved, bool) {
-	for _, origin := range m.origins {
-		if origin == answer.FromTyping {
-			return m.resolved(), true
-		}
-	}
-	if m.kept != nil {
-		return *m.kept, true
-	}
-	return answer.Resolved{}, false
-}
-
-// howToResume prints, after the screen was left, the command that continues with the answers given so far. how is the flag that selected the
-// interface, or "".
-func (m *model) howToResume(words io.Writer, how string) {
-	if answers, ok := m.typed(); ok {
-		line := strings.Replace(answers.CommandLine(), " --yes", how, 1)
-		fmt.Fprintf(words, "the answers were not written; to go on with them, typed passwords apart:\n%s\n", line)
+// howToResume prints, after the screen was closed, the command that continues with the answers so
+// far. flag selects the interface, with a leading space; it may be empty.
+func howToResume(s *session.Session, out io.Writer, flag string) {
+	if answers, ok := s.Pending(); ok {
+		line := strings.Replace(answers.CommandLine(), " --yes", flag, 1)
+		fmt.Fprintf(out, "the answers were not written; to continue with them (typed passwords excepted):\n%s\n", line)
 	}
 }
 
-// afterTheInput says what to do where the input ended before the answers did.
-func (m *model) afterTheInput() string {
-	if answers, ok := m.typed(); ok {
-		return "without questions, and typed passwords apart, the answers so far are: " + answers.CommandLine()
+// howToContinue returns what to do if the input ended before the answers did.
+func howToContinue(s *session.Session, o Options) string {
+	if answers, ok := s.Pending(); ok {
+		return "the answers so far, typed passwords excepted, as a command: " + answers.CommandLine()
 	}
-	return m.options.Pasteable("packhouse setup --yes asks nothing")
+	return o.Pasteable("packhouse setup --yes asks nothing")
 }

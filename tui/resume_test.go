@@ -4,13 +4,16 @@ import (
 	"bytes"
 	"strings"
 	"testing"
+
+	"packhouse/tui/session"
 )
 
-// TestAnswersAreNotLost: who leaves before anything was written gets the line that goes on with what was answered; who answered nothing gets none.
+// TestAnswersAreNotLost: who leaves before anything was written gets the line that goes on with
+// what was answered; who answered nothing gets none.
 func TestAnswersAreNotLost(t *testing.T) {
-	left := func(s *screen) string {
+	left := func(s *display) string {
 		var words bytes.Buffer
-		s.m.howToResume(&words, "")
+		howToResume(s.m.session, &words, "")
 		if strings.Contains(words.String(), secretWord) {
 			t.Fatalf("a secret was written: %s", words.String())
 		}
@@ -29,7 +32,7 @@ func TestAnswersAreNotLost(t *testing.T) {
 	}
 	s = open(t, fixtureOptions(), 80, 24)
 	s.keys("<ctrl+u>packs.example.org" + strings.Repeat("<enter>", 9) + "<ctrl+c>")
-	if got := left(s); s.m.outcome.Stage == Asked || got != "" {
+	if got := left(s); s.m.session.Outcome.Stage == session.Asked || got != "" {
 		t.Errorf("everything was written, and %q is said", got)
 	}
 	s = open(t, managed(fixtureOptions()), 100, 40)
@@ -41,26 +44,29 @@ func TestAnswersAreNotLost(t *testing.T) {
 	}
 }
 
-// TestTheEndOfTheInputSaysWhatToDo: the answers so far as a line that asks nothing, or that there is such a line.
+// TestTheEndOfTheInputSaysWhatToDo: the answers so far as a line that asks nothing, or that there
+// is such a line.
 func TestTheEndOfTheInputSaysWhatToDo(t *testing.T) {
 	for typed, want := range map[string]string{
 		"":                      "packhouse setup --yes asks nothing",
 		"\n":                    "packhouse setup --yes asks nothing",
-		"packs.example.org\n\n": "the answers so far are: packhouse setup --yes --dir /etc/packhouse --hostname packs.example.org ",
+		"packs.example.org\n\n": "typed passwords excepted, as a command: packhouse setup --yes --dir /etc/packhouse --hostname packs.example.org ",
 	} {
-		l := newLines(t.Context(), fixtureOptions().fill(), strings.NewReader(typed), new(bytes.Buffer))
+		o := fixtureOptions().fill()
+		l := newLines(t.Context(), o, strings.NewReader(typed), new(bytes.Buffer))
 		_ = l.run()
-		if got := l.m.afterTheInput(); !strings.Contains(got, want) {
+		if got := howToContinue(l.session, o); !strings.Contains(got, want) {
 			t.Errorf("after %q: %q, want %q", typed, got, want)
 		}
 	}
 }
 
-// TestCardHasTheLineWithoutQuestions: what was done by hand can be done again, and the line can be copied from a narrow window.
+// TestCardHasTheLineWithoutQuestions: what was done by hand can be done again, and the line can be
+// copied from a narrow window.
 func TestCardHasTheLineWithoutQuestions(t *testing.T) {
 	s := open(t, fixtureOptions(), 80, 60)
 	s.keys(journeyTo("9-card"))
-	s.wants("the same without questions, passwords apart", "packhouse setup --yes --dir /etc/packhouse --hostname registry.example.com")
+	s.wants("the same without questions (typed passwords excepted)", "packhouse setup --yes --dir /etc/packhouse --hostname registry.example.com")
 	for line := range strings.SplitSeq(s.text(), "\n") {
 		if line = strings.TrimSpace(line); strings.HasSuffix(line, `--san \`) || strings.HasPrefix(line, "localhost ") {
 			t.Errorf("a flag is torn from its value: %q", line)

@@ -14,50 +14,40 @@ import (
 	"packhouse/setup/installation"
 	"packhouse/setup/plan"
 	"packhouse/tui/layout"
+	"packhouse/tui/session"
 	"packhouse/tui/theme"
 )
 
 const setupConfig = installation.ConfigFile
 
-// review is the screen that shows what is going to happen.
-type review struct {
+// reviewScreen shows the plan before it is applied.
+type reviewScreen struct {
+	*ui
 	top    int
-	config bool // myconfig.yml is in front and not the list of files
-	back   bool // it is about going back
-	mend   bool // it repairs a file that was refused
+	config bool // shows myconfig.yml instead of the list of files
 	err    error
 }
 
-// aside reports whether the plan does not come from the answers: it restores or repairs files.
-func (r review) aside() bool { return r.back || r.mend }
-
-// plannedMsg brings the plan.
+// plannedMsg carries the plan.
 type plannedMsg struct {
 	plan *plan.Plan
 	err  error
 }
 
-// startReview makes a plan of the answers, once none of them is refused: a later answer can have made an earlier one impossible.
-func (m *model) startReview() tea.Cmd {
-	for i, f := range m.forms {
-		for _, e := range f.entries {
-			e.sync()
-		}
-		if f.refuse() {
-			m.enterStep(i)
-			m.notice = "correct the marked answers first"
-			return nil
-		}
+// Init implements screen: it makes the plan for the session's purpose.
+func (r *reviewScreen) Init() tea.Cmd {
+	r.session.Plan, r.top, r.err = nil, 0, nil
+	r.config = r.session.Purpose == session.ForRepair
+	doing := "making the plan"
+	if r.session.Purpose == session.ForRollback {
+		doing = "reading the backup"
 	}
-	m.phase, m.plan, m.review = reviewing, nil, review{}
-	resolved := m.resolved()
-	return m.start("making the plan", func(ctx context.Context, _ func(tea.Msg)) tea.Msg {
-		planned, err := m.options.Plan(ctx, resolved)
+	makePlan := r.session.Planner()
+	return r.start(r, doing, func(ctx context.Context, _ func(tea.Msg)) tea.Msg {
+		planned, err := makePlan(ctx)
 		return plannedMsg{planned, err}
 	})
 }
-
-func (m *model) planned(msg plannedMsg) { m.plan, m.review.err = msg.plan, msg.err }
 
 // replaces reports whether the plan replaces or removes existing content.
 func replaces(planned *plan.Plan) bool {
@@ -69,130 +59,161 @@ func replaces(planned *plan.Plan) bool {
 	return false
 }
 
-func (m *model) reviewKey(name string) tea.Cmd {
-	switch name {
-	case "esc":
-		if m.review.mend {
-			m.cancelJob()
-			m.phase, m.plan = repairing, nil
-			return nil
-		}
-		if m.review.back && !m.manager.on {
-			m.cancelJob()
-			m.plan, m.phase, m.review = m.outcome.Plan, checking, review{}
-			return nil
-		}
-		return m.askAgain()
-	case "up", "k":
-		m.review.top--
-	case "down", "j":
-		m.review.top++
-	case "pgup":
-		m.review.top -= m.height / 2
-	case "pgdown", " ":
-		m.review.top += m.height / 2
-	case "home", "g":
-		m.review.top = 0
-	case "end", "G":
-		m.review.top = 1 << 20
-	case "tab", "shift+tab":
-		m.review.config, m.review.top = !m.review.config, 0
-	}
-	if m.job != nil || m.plan == nil {
-		if name == "r" && m.job == nil {
-			return m.planAgain()
-		}
-		return nil
-	}
-	switch {
-	case name == "w", name == "enter" && !replaces(m.plan):
-		return m.startApply()
-	case name == "enter":
-		m.notice = "files are replaced: w writes them"
+// Update implements screen.
+func (r *reviewScreen) Update(msg tea.Msg) tea.Cmd {
+	switch msg := msg.(type) {
+	case keyPress:
+		return r.key(msg.name)
+	case plannedMsg:
+		r.session.Plan, r.err = msg.plan, msg.err
 	}
 	return nil
 }
 
-// planAgain makes the plan of this screen again.
-func (m *model) planAgain() tea.Cmd {
-	switch {
-	case m.review.back:
-		return m.planRollback()
-	case m.review.mend:
-		return m.planRepair(m.repair.chosen)
+func (r *reviewScreen) key(name string) tea.Cmd {
+	switch name {
+	case "esc":
+		return r.close()
+	case "tab", "shift+tab":
+		r.config, r.top = !r.config, 0
 	}
-	return m.startReview()
+	r.top = scrolled(r.top, name, r.height)
+	if r.job != nil || r.session.Plan == nil {
+		if name == "r" && r.job == nil {
+			return r.open(reviewing)
+		}
+		return nil
+	}
+	switch {
+	case name == "w", name == "enter" && !replaces(r.session.Plan):
+		if !r.session.Plan.Pending() {
+			r.session.Outcome.Plan = r.session.Plan
+			return r.open(checking)
+		}
+		return r.open(applying)
+	case name == "enter":
+		r.notice = "files are replaced: w writes them"
+	}
+	return nil
 }
 
-func (m *model) reviewKeys(words bool) []key.Binding {
-	if m.job != nil {
-		return []key.Binding{bind("esc", "back")}
+// close returns to the screen that the review was opened from.
+func (r *reviewScreen) close() tea.Cmd {
+	switch {
+	case r.session.Purpose == session.ForRepair:
+		r.cancelJob()
+		r.session.Plan = nil
+		r.show(repairing)
+	case r.session.Purpose == session.ForRollback && !r.session.Managed:
+		r.cancelJob()
+		r.session.Plan, r.session.Purpose = r.session.Outcome.Plan, session.ForAnswers
+		r.show(checking)
+	default:
+		return r.askAgain()
 	}
-	if m.plan == nil {
-		return []key.Binding{bind("r", "try again"), bind("esc", "back")}
+	return nil
+}
+
+// Keys implements screen.
+func (r *reviewScreen) Keys(long bool) []key.Binding {
+	leave, help := bind("ctrl+c", "leave"), bind("?", "help")
+	if r.job != nil {
+		return []key.Binding{bind("esc", "back"), leave, help}
+	}
+	if r.session.Plan == nil {
+		return []key.Binding{bind("r", "try again"), bind("esc", "back"), leave, help}
 	}
 	other := "show myconfig.yml"
-	if m.review.config {
+	if r.config {
 		other = "show the files"
 	}
-	if !words {
+	if !long {
 		other = strings.TrimPrefix(other, "show ")
 	}
 	write := bind("w", "write")
 	switch {
-	case !m.plan.Pending():
+	case !r.session.Plan.Pending():
 		write = bind("enter", "check")
-	case !replaces(m.plan):
+	case !replaces(r.session.Plan):
 		write = bind("enter", "write")
 	}
-	keys := []key.Binding{write, bind("esc", "back")}
-	return append(keys, bind("tab", other), bind("↑↓", "scroll"))
+	return []key.Binding{write, bind("esc", "back"), bind("tab", other), bind("↑↓", "scroll"), leave, help}
 }
 
-func (m *model) reviewBody(width, height int) ([]string, string) {
-	switch {
-	case m.review.err != nil:
-		lines := layout.Hang(theme.Failed+" ", clean(inWords(m.review.err)), width)
-		for i := range lines {
-			lines[i] = m.theme.Bad.Render(lines[i])
-		}
-		return scroll(lines, &m.review.top, -1, height)
-	case m.plan == nil:
-		return layout.Wrap("Working out what has to change …", width), ""
-	case m.review.mend && m.review.config:
-		return scroll(append(m.mendLines(width), m.configLines(width)...), &m.review.top, -1, height)
-	case m.review.config:
-		return scroll(m.configLines(width), &m.review.top, -1, height)
+// Title implements screen.
+func (r *reviewScreen) Title() string {
+	switch r.session.Purpose {
+	case session.ForRollback:
+		return "Roll back"
+	case session.ForRepair:
+		return "Repair: review"
+	case session.ForAnswers:
 	}
-	return scroll(m.planLines(width), &m.review.top, -1, height)
+	return "Review"
 }
 
-// planLines lists what happens to each file, and what that means.
-func (m *model) planLines(width int) []string {
+// Help implements screen.
+func (r *reviewScreen) Help() string { return reviewHelp }
+
+// View implements screen.
+func (r *reviewScreen) View(width, height int) ([]string, string) {
 	var lines []string
-	t := m.theme
 	switch {
-	case !m.plan.Pending():
-		lines = append(lines, layout.Wrap("Everything is as the answers want it: nothing will be written. Enter runs the checks.", width)...)
-	case replaces(m.plan):
-		lines = append(lines, layout.Wrap("This is what changes. What is replaced is kept in a backup. Press w to write.", width)...)
+	case r.err != nil:
+		for _, line := range layout.Hang(theme.Failed+" ", clean(session.Words(r.err)), width) {
+			lines = append(lines, r.theme.Bad.Render(line))
+		}
+	case r.session.Plan == nil:
+		return layout.Wrap("Working out what has to change …", width), ""
+	case r.config:
+		if r.session.Purpose == session.ForRepair {
+			lines = r.repairLines(width)
+		}
+		lines = append(lines, r.configLines(width)...)
 	default:
-		lines = append(lines, layout.Wrap("This is what will be written, all of it or nothing. Enter writes.", width)...)
+		lines = r.planLines(width)
+	}
+	return scroll(lines, &r.top, -1, height)
+}
+
+// repairLines lists the steps of a repair, which are shown above the diff.
+func (r *reviewScreen) repairLines(width int) []string {
+	lines := layout.Wrap(
+		"This is what changes in "+setupConfig+". The current file is kept in the backup. Press w to write.", width,
+	)
+	lines = append(lines, "")
+	for _, step := range r.session.Repair.Chosen.Steps {
+		lines = append(lines, layout.Hang("· ", clean(step), width)...)
+	}
+	return append(lines, "")
+}
+
+// planLines lists what happens to each file, and the consequences.
+func (r *reviewScreen) planLines(width int) []string {
+	var lines []string
+	t := r.theme
+	switch {
+	case !r.session.Plan.Pending():
+		lines = append(lines, layout.Wrap("The installation already matches the answers: nothing will be written. Enter runs the checks.", width)...)
+	case replaces(r.session.Plan):
+		lines = append(lines, layout.Wrap("These changes will be made. Replaced files are kept in a backup. Press w to write.", width)...)
+	default:
+		lines = append(lines, layout.Wrap("These files will be written, either all or none. Enter writes them.", width)...)
 	}
 	lines = append(lines, "")
-	for _, f := range m.plan.Findings {
-		lines = append(lines, m.drawFinding(f, width)...)
+	for _, f := range r.session.Plan.Findings {
+		lines = append(lines, r.drawFinding(f, width)...)
 	}
-	if len(m.plan.Findings) > 0 {
+	if len(r.session.Plan.Findings) > 0 {
 		lines = append(lines, "")
 	}
 	var directories []string
-	for _, change := range m.plan.Ordered() {
+	for _, change := range r.session.Plan.Ordered() {
 		if change.Mode.IsDir() && change.Kind == setup.Keep {
 			continue
 		}
 		if change.Mode.IsDir() && change.Kind == setup.Create && len(change.Meaning) == 0 {
-			directories = append(directories, shortPath(m.plan.Dir, change.Path))
+			directories = append(directories, shortPath(r.session.Plan.Dir, change.Path))
 			continue
 		}
 		sign, word, style := "=", "keep  ", t.Muted
@@ -205,7 +226,7 @@ func (m *model) planLines(width int) []string {
 			sign, word, style = "-", "remove", t.Removed
 		case setup.Keep:
 		}
-		lines = append(lines, layout.Cut(style.Render(sign+" "+word)+"  "+shortPath(m.plan.Dir, change.Path), width))
+		lines = append(lines, layout.Cut(style.Render(sign+" "+word)+"  "+shortPath(r.session.Plan.Dir, change.Path), width))
 		for _, meaning := range change.Meaning {
 			for _, line := range layout.Wrap(shortFingerprints(clean(meaning)), width-10) {
 				lines = append(lines, "          "+t.Muted.Render(line))
@@ -219,65 +240,47 @@ func (m *model) planLines(width int) []string {
 			what = "          "
 		}
 	}
-	if len(m.plan.Restart) > 0 {
-		lines = append(lines, "", t.Title.Render("A running server has to be restarted"))
-		for _, why := range m.plan.Restart {
+	if len(r.session.Plan.Restart) > 0 {
+		lines = append(lines, "", t.Title.Render("A running server must be restarted"))
+		for _, why := range r.session.Plan.Restart {
 			lines = append(lines, layout.Hang("  · ", clean(why), width)...)
 		}
 	}
-	return append(lines, "", t.Muted.Render(layout.Cut("in "+clean(m.plan.Dir), width)))
+	return append(lines, "", t.Muted.Render(layout.Cut("in "+clean(r.session.Plan.Dir), width)))
 }
 
 // configStays reports whether the plan leaves myconfig.yml unchanged.
-func (m *model) configStays() bool {
-	return m.plan != nil && !slices.ContainsFunc(m.plan.Changes, func(c plan.Change) bool {
-		return c.Path == filepath.Join(m.plan.Dir, installation.ConfigFile) && c.Kind != setup.Keep
+func (r *reviewScreen) configStays() bool {
+	return r.session.Plan != nil && !slices.ContainsFunc(r.session.Plan.Changes, func(c plan.Change) bool {
+		return c.Path == filepath.Join(r.session.Plan.Dir, installation.ConfigFile) && c.Kind != setup.Keep
 	})
 }
 
 // configLines shows how myconfig.yml changes, or the whole of a new one.
-func (m *model) configLines(width int) []string {
-	path := filepath.Join(m.plan.Dir, installation.ConfigFile)
-	for _, change := range m.plan.Changes {
+func (r *reviewScreen) configLines(width int) []string {
+	path := filepath.Join(r.session.Plan.Dir, installation.ConfigFile)
+	for _, change := range r.session.Plan.Changes {
 		if change.Path != path {
 			continue
 		}
-		if diff := m.plan.Diff(path); change.Kind == setup.Update && diff != "" {
-			return m.paintDiff(diff, width)
+		if diff := r.session.Plan.Diff(path); change.Kind == setup.Update && diff != "" {
+			return r.paintDiff(diff, width)
 		}
-		return m.paintYAML(string(change.After), width)
+		return r.paintYAML(string(change.After), width)
 	}
 	return nil
-}
-
-func (m *model) paintDiff(diff string, width int) []string {
-	var out []string
-	for i, line := range strings.Split(strings.TrimRight(clean(diff), "\n"), "\n") {
-		cut := layout.Cut(line, width)
-		switch {
-		case i < 2: // the names of both
-			cut = m.theme.Muted.Render(cut)
-		case strings.HasPrefix(line, "+"):
-			cut = m.theme.Added.Render(cut)
-		case strings.HasPrefix(line, "-"):
-			cut = m.theme.Removed.Render(cut)
-		case strings.HasPrefix(line, "@@"):
-			cut = m.theme.Muted.Render(cut)
-		}
-		out = append(out, cut)
-	}
-	return out
 }
 
 // fingerprint is a SHA-256 as certificates show it.
 var fingerprint = pattern.Lazy(`\b(?:[0-9A-F]{2}:){31}[0-9A-F]{2}\b`)
 
-// shortFingerprints keeps both ends of each fingerprint, which is what people compare. The card and the handoff have the whole of it.
+// shortFingerprints keeps both ends of each fingerprint, which people compare. The card and the
+// handoff show it in full.
 func shortFingerprints(text string) string {
 	return fingerprint().ReplaceAllStringFunc(text, func(whole string) string { return whole[:11] + "…" + whole[len(whole)-5:] })
 }
 
-// shortPath leaves the installation's directory out of a path.
+// shortPath returns a path relative to the installation directory, if it is below it.
 func shortPath(dir, path string) string {
 	if inner, err := filepath.Rel(dir, path); err == nil && !strings.HasPrefix(inner, "..") {
 		if inner == "." {

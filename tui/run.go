@@ -12,9 +12,11 @@ import (
 
 	tea "github.com/charmbracelet/bubbletea"
 	"golang.org/x/term"
+
+	"packhouse/tui/session"
 )
 
-// stopWithin bounds how long running requests may take after the screen was left.
+// stopWithin bounds how long running requests may take after the screen was closed.
 const stopWithin = 10 * time.Second
 
 // PanicError reports a panic of the program. The terminal is restored before it is returned.
@@ -23,33 +25,34 @@ type PanicError struct {
 	Stack []byte
 }
 
-// Error says it without the stack.
+// Error returns the message without the stack.
 func (e *PanicError) Error() string { return fmt.Sprintf("draw the wizard: unexpected %v", e.Value) }
 
-// Run opens the wizard and returns when the user leaves it. A server that it started has ended by then. The outcome reports success. An error
-// is a failure of the terminal or of this program; the outcome then holds what was done before it.
+// Run opens the wizard and returns when the user leaves it. A server that it started has ended by
+// then. The outcome reports success. An error is a failure of the terminal or of this program; the
+// outcome then says what was done before it.
 //
-// SIGINT, SIGTERM and SIGHUP end it with the terminal restored, and so does the end of ctx; while files are being written it first waits for
-// them to be written or put back.
-func Run(ctx context.Context, o Options) (outcome Outcome, err error) {
+// SIGINT, SIGTERM, SIGHUP and the end of ctx close the wizard and restore the terminal. If files
+// are being written, Run first waits until the change is complete or undone.
+func Run(ctx context.Context, o Options) (outcome session.Outcome, err error) {
 	if !term.IsTerminal(int(o.In.Fd())) || !term.IsTerminal(int(o.Out.Fd())) {
-		return Outcome{}, ErrNoTerminal
+		return session.Outcome{}, ErrNoTerminal
 	}
 	before, err := term.GetState(int(o.In.Fd()))
 	if err != nil {
-		return Outcome{}, fmt.Errorf("read the state of the terminal: %w", err)
+		return session.Outcome{}, fmt.Errorf("read the state of the terminal: %w", err)
 	}
-	// Whatever happens below, the shell gets its terminal back.
+	// Restore the terminal whatever happens below.
 	defer func() { _ = term.Restore(int(o.In.Fd()), before) }()
 
-	signals, stop := listen() // before the first frame: who sees that may send a signal, or pull at the window, at once
+	signals, stop := listen() // before the first frame: a signal or a resize may follow it at once
 	defer stop()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	m := newModel(ctx, o.fill())
 	size := sizeOf(o.Out)
 	if now := size(nil, tea.WindowSizeMsg{}); now != nil { // the first frame fits
-		_ = m.takeIn(now)
+		_ = m.route(now)
 	}
 	listening, deaf := context.WithCancel(context.WithoutCancel(ctx))
 	defer deaf()
@@ -57,10 +60,10 @@ func Run(ctx context.Context, o Options) (outcome Outcome, err error) {
 	defer func() {
 		if cause := recover(); cause != nil {
 			_, _ = o.Out.WriteString(leaveScreen)
-			outcome, err = m.outcome, caught(cause)
+			outcome, err = m.session.Outcome, caught(cause)
 		}
-		m.howToResume(o.Out, "")
-		stopErr := m.stopServer(o.Out)
+		howToResume(m.session, o.Out, "")
+		stopErr := stopServer(m.session, o.Out)
 		err = errors.Join(err, stopErr)
 	}()
 
@@ -73,27 +76,29 @@ func Run(ctx context.Context, o Options) (outcome Outcome, err error) {
 	_, err = program.Run()
 	close(finished)
 	if m.broken != nil {
-		return m.outcome, m.broken
+		return m.session.Outcome, m.broken
 	}
-	return m.outcome, err
+	return m.session.Outcome, err
 }
 
-// leaveScreen undoes what the terminal library switches on: the alternate screen, the hidden cursor and bracketed paste.
+// leaveScreen undoes what the terminal library switches on: the alternate screen, the hidden cursor
+// and bracketed paste.
 const leaveScreen = "\x1b[?2004l\x1b[?25h\x1b[?1049l\r\n"
 
-// hangup is a terminal that reports when it has no more input. The terminal library would wait forever after the end of the input, and would
-// quit at once after an error, even while files are written. hangup turns every error into the end of the input.
+// hangup is a terminal that reports when it has no more input. The terminal library would wait
+// forever after the end of the input, and would quit at once after an error, even while files are
+// written. hangup turns every error into the end of the input.
 type hangup struct {
 	*os.File
 	gone chan struct{}
-	told bool
+	sent bool // gone is closed
 }
 
 // Read implements io.Reader. The library reads from one goroutine at a time.
 func (h *hangup) Read(into []byte) (int, error) {
 	n, err := h.File.Read(into)
-	if (err != nil || n == 0) && !h.told {
-		h.told = true
+	if (err != nil || n == 0) && !h.sent {
+		h.sent = true
 		close(h.gone)
 	}
 	if err != nil {
@@ -102,21 +107,14 @@ func (h *hangup) Read(into []byte) (int, error) {
 	return n, err
 }
 
-// stopServer ends the server, once the screen is the shell's again. A second ctrl+c does not wait for requests that still run.
-func (m *model) stopServer(words *os.File) error {
-	running := m.running
-	if late := m.up.Load(); running == nil && late != nil {
-		running = *late // it started after the screen was left
-	}
+// stopServer stops the server after the screen was closed. A second ctrl+c does not wait for
+// running requests.
+func stopServer(s *session.Session, out io.Writer) error {
+	running := s.Live()
 	if running == nil {
 		return nil
 	}
-	select {
-	case <-running.Done():
-		return nil
-	default:
-	}
-	fmt.Fprintln(words, "stopping the server; requests that run may finish")
+	fmt.Fprintln(out, "stopping the server; running requests may finish")
 	ctx, cancel := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer cancel()
 	ctx, cancel = context.WithTimeout(ctx, stopWithin)

@@ -10,10 +10,10 @@ import (
 	tea "github.com/charmbracelet/bubbletea"
 
 	"packhouse/setup/installation"
-	"packhouse/setup/plan"
+	"packhouse/tui/session"
 )
 
-// Messages of the tasks that start and stop the server, and of uninstalling.
+// Messages of the tasks that start and stop the server and uninstall.
 type (
 	upMsg struct {
 		running installation.Running
@@ -30,87 +30,51 @@ type (
 	}
 )
 
-// launch has the server run on a plan. The server outlives ctx and ends by Shutdown; the end of ctx
-// cancels only its start.
-func (m *model) launch(
-	ctx context.Context, planned *plan.Plan, before installation.Running,
-) (installation.Running, error) {
-	life, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	release := context.AfterFunc(ctx, cancel)
-	running, err := m.options.Start(life, planned)
-	if running != nil {
-		m.up.Store(&running)
-	}
-	if !release() && running != nil && running != before { // cancelled meanwhile: nothing waits for the server
-		return running, ctx.Err()
-	}
-	return running, err
-}
-
 // startServer starts the server on the installation as it is, and shows its log if it runs here.
-func (m *model) startServer() tea.Cmd {
-	m.forms, m.review = nil, review{}
-	resolved, before := m.resolved(), m.running
-	if before != nil && ended(before) {
-		m.running, before = nil, nil
-	}
-	return m.start("starting the server", func(ctx context.Context, _ func(tea.Msg)) tea.Msg {
-		planned, err := m.options.Plan(ctx, resolved)
+func (g *managerScreen) startServer() tea.Cmd {
+	makePlan, start := g.session.Planner(), g.session.Starter()
+	return g.start(g, "starting the server", func(ctx context.Context, _ func(tea.Msg)) tea.Msg {
+		planned, err := makePlan(ctx)
 		if err != nil {
 			return upMsg{err: err}
 		}
-		running, err := m.launch(ctx, planned, before)
+		running, err := start(ctx, planned)
 		return upMsg{running, err}
 	})
 }
 
-func (m *model) serverUp(msg upMsg) tea.Cmd {
-	before := m.running
-	if msg.running != nil {
-		m.running = msg.running
-	}
+func (g *managerScreen) serverUp(msg upMsg) tea.Cmd {
+	fresh := g.session.Started(msg.running, msg.err)
 	if msg.err != nil {
-		m.notice = "the server did not start: " + inWords(msg.err)
+		g.notice = "the server did not start: " + session.Words(msg.err)
 		return nil
 	}
 	if msg.running == nil {
-		cmd := m.goHome()
-		m.notice = "the server is running"
+		cmd := g.home()
+		g.notice = "the server is running"
 		return cmd
 	}
-	m.outcome.Card.URL = m.manager.state.URL
-	if before == msg.running {
-		return m.openLog()
+	g.session.Outcome.Card.URL = g.session.State.URL
+	if !fresh {
+		return g.open(serving)
 	}
-	return tea.Batch(m.openLog(), m.watchServer())
+	return tea.Batch(g.open(serving), g.watchServer())
 }
 
-// stopHere stops the server that runs in this program.
-func (m *model) stopHere() tea.Cmd {
-	running := m.running
-	return m.start("stopping the server", func(ctx context.Context, _ func(tea.Msg)) tea.Msg {
-		if running == nil {
-			return stoppedMsg{}
-		}
-		return stoppedMsg{running.Shutdown(ctx)}
+// stopServer stops the server, in this process or elsewhere.
+func (g *managerScreen) stopServer() tea.Cmd {
+	stop := g.session.Stopper(g.session.State.Server.Here)
+	return g.start(g, "stopping the server", func(ctx context.Context, _ func(tea.Msg)) tea.Msg {
+		return stoppedMsg{stop(ctx)}
 	})
 }
 
-// stopElsewhere stops a server that another program started.
-func (m *model) stopElsewhere() tea.Cmd {
-	return m.start("stopping the server", func(ctx context.Context, _ func(tea.Msg)) tea.Msg {
-		return stoppedMsg{m.options.Stop(ctx)}
-	})
-}
-
-func (m *model) serverStopped(msg stoppedMsg) tea.Cmd {
-	if m.running != nil && ended(m.running) {
-		m.running = nil
-	}
-	cmd := m.goHome()
-	m.notice = "the server is stopped"
+func (g *managerScreen) serverStopped(msg stoppedMsg) tea.Cmd {
+	g.session.Stopped()
+	cmd := g.home()
+	g.notice = "the server is stopped"
 	if msg.err != nil {
-		m.notice = "the server is not stopped: " + msg.err.Error()
+		g.notice = "the server is not stopped: " + msg.err.Error()
 	}
 	return cmd
 }
@@ -130,41 +94,59 @@ func (w *lastWords) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// uninstall lends the terminal to "packhouse uninstall", which shows what it would remove and asks.
-func (m *model) uninstall() tea.Cmd {
-	command := m.options.Uninstall()
+// uninstall lends the terminal to "packhouse uninstall", which shows what it would remove and asks
+// for confirmation.
+func (g *managerScreen) uninstall() tea.Cmd {
+	command := g.options.Uninstall()
 	words := &lastWords{}
-	if m.options.Out != nil {
-		command.Stdin, command.Stdout = m.options.In, m.options.Out // the terminal itself: the command asks on it
-		command.Stderr = io.MultiWriter(m.options.Out, words)
+	if g.options.Out != nil {
+		command.Stdin, command.Stdout = g.options.In, g.options.Out // the terminal itself: the command asks on it
+		command.Stderr = io.MultiWriter(g.options.Out, words)
 	}
-	return m.exec(command, func(err error) tea.Msg { return removedMsg{err, words.String()} })
+	return g.exec(command, func(err error) tea.Msg { return mailMsg{g, removedMsg{err, words.String()}} })
 }
 
 // removed reads what is left after an uninstall.
-func (m *model) removed(msg removedMsg) tea.Cmd {
-	return m.start("looking at what is left", func(ctx context.Context, _ func(tea.Msg)) tea.Msg {
-		if m.options.Reread == nil {
+func (g *managerScreen) removed(msg removedMsg) tea.Cmd {
+	reread := g.session.Options.Reread
+	return g.start(g, "reading what is left", func(ctx context.Context, _ func(tea.Msg)) tea.Msg {
+		if reread == nil {
 			return goneMsg{removed: msg}
 		}
-		installed, err := m.options.Reread(ctx)
+		installed, err := reread(ctx)
 		msg.err = errors.Join(msg.err, err)
 		return goneMsg{msg, installed}
 	})
 }
 
 // gone leaves the program if the installation was removed, and otherwise says why it was not.
-func (m *model) gone(msg goneMsg) tea.Cmd {
+func (g *managerScreen) gone(msg goneMsg) tea.Cmd {
 	if msg.removed.err == nil && !msg.installed.Exists() {
-		m.outcome.Removed = true
-		return m.finish()
+		g.session.Outcome.Removed = true
+		return g.finish()
 	}
-	cmd := m.goHome()
-	m.notice = "not uninstalled"
+	cmd := g.home()
+	g.notice = "not uninstalled"
 	for line := range strings.Lines(msg.removed.words) {
 		if _, said, ok := strings.Cut(strings.TrimSpace(line), "error: "); ok {
-			m.notice = "not uninstalled: " + said
+			g.notice = "not uninstalled: " + said
 		}
 	}
 	return cmd
+}
+
+// endedMsg reports that a server has ended.
+type endedMsg struct{ running installation.Running }
+
+// watchServer reports when the server ends.
+func (u *ui) watchServer() tea.Cmd {
+	running, done := u.session.Running, u.ctx.Done()
+	return u.watch(func() tea.Msg {
+		select {
+		case <-running.Done():
+			return endedMsg{running}
+		case <-done:
+			return nil
+		}
+	})
 }

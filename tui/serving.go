@@ -1,122 +1,161 @@
 package tui
 
 import (
+	"context"
 	"time"
 
 	"github.com/charmbracelet/bubbles/key"
 	tea "github.com/charmbracelet/bubbletea"
 
 	"packhouse/pattern"
+	"packhouse/setup/installation"
 	"packhouse/spelling"
 	"packhouse/tui/layout"
 	"packhouse/tui/logview"
+	"packhouse/tui/session"
 	"packhouse/tui/theme"
 )
 
-// logScreen is the log below the figures of a server that runs.
+// observeEvery is the number of seconds between two observations of storage and certificate.
+const observeEvery = 10
+
+// logScreen shows the log of the server in this process, below figures about it.
 type logScreen struct {
-	lines   []string
-	written int
+	*ui
+	state   *installation.State // of storage and certificate; nil: not known
+	beating bool                // a beatMsg is on its way
+	first   int                 // number of the first line of the log at the last View
 	top     int
 	held    bool // the user scrolled up: the view does not follow
 }
 
-// logMsg reports new log lines.
-type logMsg struct{}
+// Messages of the screen.
+type (
+	beatMsg  struct{} // a second has passed
+	stateMsg struct{ state *installation.State }
+)
 
-// watchLog waits for the next line.
-func (m *model) watchLog() tea.Cmd {
-	log, done := m.options.Log, m.ctx.Done()
-	return m.watch(func() tea.Msg {
-		select {
-		case <-log.Wake():
-			return logMsg{}
-		case <-done:
-			return nil
-		}
-	})
-}
-
-// refresh takes the log in. A view that is held keeps showing the same lines while new ones push old ones out.
-func (l *logScreen) refresh(log *logview.Ring) {
-	lines, written := log.Snapshot()
-	if l.held {
-		gone := (written - len(lines)) - (l.written - len(l.lines))
-		l.top = max(l.top-gone, 0)
+// Init implements screen.
+func (l *logScreen) Init() tea.Cmd {
+	l.readLog()
+	if l.beating {
+		return nil
 	}
-	l.lines, l.written = lines, written
+	l.beating = true
+	return tea.Batch(l.observe(), l.after(time.Second, mailMsg{l, beatMsg{}}))
 }
 
-func (m *model) logKey(name string) tea.Cmd {
-	l := &m.log
-	switch name {
-	case "up", "k":
-		l.top, l.held = l.top-1, true
-	case "pgup":
-		l.top, l.held = l.top-m.height/2, true
-	case "down", "j":
-		l.top++
-	case "pgdown", " ":
-		l.top += m.height / 2
-	case "home", "g":
-		l.top, l.held = 0, true
-	case "end", "G", "f":
-		l.held = false
-	case "esc", "c":
-		if m.manager.on {
-			return m.goHome()
-		}
-		m.showCard()
-	case "q":
-		m.notice = "ctrl+c stops the server and leaves"
+// Update implements screen.
+func (l *logScreen) Update(msg tea.Msg) tea.Cmd {
+	switch msg := msg.(type) {
+	case keyPress:
+		return l.key(msg.name)
+	case beatMsg:
+		return l.beat()
+	case stateMsg:
+		l.state = msg.state
 	}
 	return nil
 }
 
-func (m *model) logKeys() []key.Binding {
+// beat updates the rate while there are no requests, and regularly the figures that are not in the
+// log.
+func (l *logScreen) beat() tea.Cmd {
+	if l.place != serving {
+		l.beating = false
+		return nil
+	}
+	next := l.after(time.Second, mailMsg{l, beatMsg{}})
+	if l.options.Now().Second()%observeEvery == 0 {
+		return tea.Batch(next, l.observe())
+	}
+	return next
+}
+
+// observe reads the state of storage and certificate.
+func (l *logScreen) observe() tea.Cmd {
+	observe := l.session.Options.Observe
+	if observe == nil {
+		return nil
+	}
+	ctx := context.WithoutCancel(l.ctx)
+	return guard(func() tea.Msg { return mailMsg{l, stateMsg{observe(ctx)}} })
+}
+
+func (l *logScreen) key(name string) tea.Cmd {
+	l.top = scrolled(l.top, name, l.height)
+	switch name {
+	case "up", "k", "pgup", "home", "g":
+		l.held = true
+	case "end", "G", "f":
+		l.held = false
+	case "esc", "c":
+		if l.session.Managed {
+			return l.home()
+		}
+		return l.open(handing)
+	case "q":
+		l.notice = "ctrl+c stops the server and leaves"
+	}
+	return nil
+}
+
+// Keys implements screen.
+func (l *logScreen) Keys(bool) []key.Binding {
 	back := bind("esc", "card")
-	if m.manager.on {
+	if l.session.Managed {
 		back = bind("esc", "back to the start")
 	}
 	keys := []key.Binding{bind("ctrl+c", "stop and leave"), back, bind("↑↓", "scroll")}
-	if m.log.held {
+	if l.held {
 		keys = append(keys, bind("f", "follow"))
 	}
-	return keys
+	return append(keys, bind("?", "help"))
 }
 
-func (m *model) logBody(width, height int) ([]string, string) {
-	t := m.theme
-	l := &m.log
+// Title implements screen.
+func (l *logScreen) Title() string { return "Serving " + clean(l.session.Outcome.Card.URL) }
+
+// Help implements screen.
+func (l *logScreen) Help() string { return servingHelp }
+
+// View implements screen.
+func (l *logScreen) View(width, height int) ([]string, string) {
+	t := l.theme
 	state := t.Good.Render(theme.Done) + " the server runs until ctrl+c"
-	if m.running == nil || ended(m.running) {
+	if l.session.Running == nil || session.Ended(l.session.Running) {
 		state = t.Bad.Render(theme.Failed) + " the server has ended"
 	}
-	head := []string{layout.Ends(state, t.Muted.Render(spelling.Count(l.written, "line")), width)}
-	if height >= normalHeight { // in a low window the log is what counts
-		head = append(head, m.dashboardLines(width)...)
+	lines := l.log.lines
+	head := []string{layout.Ends(state, t.Muted.Render(spelling.Count(l.log.written, "line")), width)}
+	if height >= normalHeight { // a low window shows the log only
+		head = append(head, l.dashboardLines(width)...)
 	}
 	head = append(head, "")
 	room := height - len(head)
-	if !l.held {
+	first := l.log.written - len(lines)
+	if l.held { // keep showing the same lines while new ones push old ones out
+		l.top = max(l.top-(first-l.first), 0)
+	} else {
 		l.top = 1 << 20
 	}
-	if len(l.lines) == 0 {
+	l.first = first
+	if len(lines) == 0 {
 		return append(head, t.Muted.Render("nothing was logged yet")), ""
 	}
-	shown, below := scroll(l.lines, &l.top, -1, room)
-	if l.held && l.top+len(shown) >= len(l.lines) {
+	shown, below := scroll(lines, &l.top, -1, room)
+	if l.held && l.top+len(shown) >= len(lines) {
 		l.held = false
 	}
 	for _, line := range shown {
-		head = append(head, layout.Cut(m.logLine(line), width))
+		head = append(head, layout.Cut(l.logLine(line), width))
 	}
 	return head, below
 }
 
-// logLine draws a line of the log: when, what, and of requests what one looks for first.
-func (m *model) logLine(text string) string {
-	t := m.theme
+// logLine draws a line of the log: time and message, and for requests the most useful fields first.
+func (l *logScreen) logLine(text string) string {
+	t := l.theme
 	line, ok := logview.ParseLine(text)
 	if !ok {
 		return text
@@ -156,7 +195,7 @@ func (m *model) logLine(text string) string {
 	return out
 }
 
-// random is a run of letters and digits that only a machine made: a digest, an upload, a name for one minute.
+// random matches generated names: digests, uploads, temporary names.
 var random = pattern.Lazy(`\b(?:[0-9a-f]{32,}|[a-z2-7]{26,})\b`)
 
 // shortHex shortens long hexadecimal strings. The log itself has them in full.
@@ -164,7 +203,7 @@ func shortHex(text string) string {
 	return random().ReplaceAllStringFunc(text, func(whole string) string { return whole[:8] + layout.Ellipsis })
 }
 
-// took is a duration of the log, as people read it.
+// took formats a duration of the log for people.
 func took(text string) string {
 	d, err := time.ParseDuration(text)
 	if err != nil {

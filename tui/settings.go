@@ -4,104 +4,78 @@ import (
 	"github.com/charmbracelet/bubbles/key"
 	tea "github.com/charmbracelet/bubbletea"
 
-	"packhouse/setup/answer"
 	"packhouse/tui/layout"
+	"packhouse/tui/session"
 )
 
-// settings is the list of steps from which one is chosen to be changed.
-type settings struct {
+// settingsScreen lists the steps with their answers, to choose what to change.
+type settingsScreen struct {
+	*ui
 	chooser
-	on bool // the questions were opened from the list, and lead back to it
 }
 
-// openSettings shows the list of steps, with answers that were changed before.
-func (m *model) openSettings() tea.Cmd {
-	cmd := m.resume("")
-	m.settings = settings{on: true}
-	m.phase = choosing
-	return cmd
-}
+// Init implements screen.
+func (s *settingsScreen) Init() tea.Cmd { return nil }
 
-// backToSettings returns from a step to the list. It reports false if the step was not opened from
-// the list.
-func (m *model) backToSettings() bool {
-	if !m.settings.on {
-		return false
-	}
-	m.phase = choosing
-	return true
-}
-
-// settingsTasks lists the steps with their answers, and the review.
-func (m *model) settingsTasks() []task {
-	tasks := make([]task, 0, len(m.forms)+1)
-	for i, f := range m.forms {
-		tasks = append(tasks,
-			task{name: clean(f.step.Title), text: m.stepSummary(f), run: func() tea.Cmd { m.enterStep(i); return nil }})
+// tasks lists the steps with their answers, and the review.
+func (s *settingsScreen) tasks() []session.Task {
+	tasks := make([]session.Task, 0, len(s.session.Steps)+1)
+	for _, step := range s.session.Steps {
+		tasks = append(tasks, session.Task{Name: clean(step.Title), Text: s.session.Summary(step)})
 	}
 	text := "shows what changes before anything is written"
-	if !m.changed() {
+	if !s.session.Changed() {
 		text = "nothing is changed yet"
 	}
-	return append(tasks, task{name: "Review and apply", text: text, run: m.startReview})
+	return append(tasks, session.Task{Name: "Review and apply", Text: text})
 }
 
-// stepSummary returns the answer to the first question of a step, with a mark if one was changed.
-func (m *model) stepSummary(f *form) string {
-	text, changed := "", false
-	for _, e := range f.asked() {
-		e.sync()
-		if text == "" {
-			text = e.answer()
+// Update implements screen.
+func (s *settingsScreen) Update(msg tea.Msg) tea.Cmd {
+	pressed, ok := msg.(keyPress)
+	steps := len(s.session.Steps)
+	if !ok || s.chooser.key(pressed.name, steps+1, s.height) {
+		return nil
+	}
+	switch pressed.name {
+	case "enter", " ":
+		if s.at < steps {
+			s.openStep(s.at)
+			return nil
 		}
-		changed = changed || m.origins[e.question.ID] == answer.FromTyping
-	}
-	if changed {
-		text = "changed: " + text
-	}
-	return text
-}
-
-// changed reports whether an answer was changed at this terminal and not applied.
-func (m *model) changed() bool {
-	for _, origin := range m.origins {
-		if origin == answer.FromTyping {
-			return true
-		}
-	}
-	return false
-}
-
-func (m *model) settingsKey(name string) tea.Cmd {
-	tasks := m.settingsTasks()
-	switch s := &m.settings; {
-	case s.key(name, len(tasks), m.height):
-	case name == "enter", name == " ":
-		return tasks[min(s.at, len(tasks)-1)].run()
-	case name == "esc", name == "q":
-		m.settings.on = false
-		m.keepAnswers()
-		return m.goHome()
+		s.session.Purpose = session.ForAnswers
+		return s.open(reviewing)
+	case "esc", "q":
+		s.session.FromList = false
+		s.session.Keep()
+		return s.home()
 	}
 	return nil
 }
 
-func (m *model) settingsKeys() []key.Binding {
-	return []key.Binding{bind("↑↓", "choose"), bind("enter", "open"), bind("esc", "back")}
+// Keys implements screen.
+func (s *settingsScreen) Keys(bool) []key.Binding {
+	return []key.Binding{bind("↑↓", "choose"), bind("enter", "open"), bind("esc", "back"), bind("ctrl+c", "leave"), bind("?", "help")}
 }
 
-func (m *model) settingsBody(width, height int) ([]string, string) {
-	s := &m.settings
+// Title implements screen.
+func (s *settingsScreen) Title() string { return "Settings" }
+
+// Help implements screen.
+func (s *settingsScreen) Help() string { return settingsHelp }
+
+// View implements screen.
+func (s *settingsScreen) View(width, height int) ([]string, string) {
 	var items []string
 	first, last := 0, 0
-	for i, t := range m.settingsTasks() {
+	for i, task := range s.tasks() {
 		if i == s.at {
 			first = len(items)
 		}
-		items = append(items, m.taskLines(t, i == s.at, width)...)
+		items = append(items, s.taskLines(task, i == s.at, width)...)
 		if i == s.at {
 			last = len(items) - 1
 		}
 	}
-	return s.show(layout.Wrap("Choose what to change. Everything else stays as it is.", width), items, first, last, height)
+	return s.chooser.show(layout.Wrap("Choose what to change. Everything else stays as it is.", width), items, first, last, height)
 }

@@ -31,7 +31,8 @@ type signals struct {
 	resize chan os.Signal
 }
 
-// listen begins to listen to signals: from here on none of them ends the process by itself, or is lost.
+// listen begins to listen to signals: from here on none of them ends the process by itself, or is
+// lost.
 func listen() (s signals, stop func()) {
 	s = signals{leave: make(chan os.Signal, 4), resize: make(chan os.Signal, 1)}
 	signal.Notify(s.leave, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
@@ -44,7 +45,8 @@ func listen() (s signals, stop func()) {
 	}
 }
 
-// forward turns signals, the end of the context and the end of the terminal into messages, until the program has finished.
+// forward turns signals, the end of the context and the end of the terminal into messages, until
+// the program has finished.
 func (s signals) forward(ctx context.Context, program *tea.Program, gone, finished <-chan struct{}) {
 	program.Send(tea.WindowSizeMsg{}) // to the library: it cuts what is too wide
 	done := ctx.Done()
@@ -70,7 +72,8 @@ func (s signals) forward(ctx context.Context, program *tea.Program, gone, finish
 	}
 }
 
-// sizeOf returns a filter that replaces the size in each message about the window with its current size.
+// sizeOf returns a filter that replaces the size in each message about the window with its current
+// size.
 func sizeOf(terminal *os.File) func(tea.Model, tea.Msg) tea.Msg {
 	return func(_ tea.Model, msg tea.Msg) tea.Msg {
 		if _, ok := msg.(tea.WindowSizeMsg); !ok {

@@ -26,7 +26,8 @@ func TestSignalsAreHeard(t *testing.T) {
 	}
 }
 
-// TestEndedBy: the context says by which signal it was ended, so that nobody has to wait for that signal to find out.
+// TestEndedBy: the context says by which signal it was ended, so that nobody has to wait for that
+// signal to find out.
 func TestEndedBy(t *testing.T) {
 	for _, tc := range []struct {
 		cause error
@@ -42,7 +43,8 @@ func TestEndedBy(t *testing.T) {
 	}
 }
 
-// TestATerminalThatIsGoneHasEnded: whatever tells so, an end or an error, the library is not to give up by itself.
+// TestATerminalThatIsGoneHasEnded: whatever tells so, an end or an error, the library is not to
+// give up by itself.
 func TestATerminalThatIsGoneHasEnded(t *testing.T) {
 	for _, side := range []string{"theirs", "ours"} {
 		terminal, line, err := pty.Open()

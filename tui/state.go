@@ -13,20 +13,21 @@ import (
 	"packhouse/setup/installation"
 	"packhouse/spelling"
 	"packhouse/tui/layout"
+	"packhouse/tui/session"
 	"packhouse/tui/theme"
 )
 
-// stateLines draw the state of the installation: one line for each part that is fine, a sign and words for the others.
-func (m *model) stateLines(width int) []string {
-	t := m.theme
+// stateLines draws the state of the installation.
+func (u *ui) stateLines(width int) []string {
+	t := u.theme
 	var lines []string
 	const labelWidth = 13
-	m.tellState(m.manager.state, func(label, sign, text string) {
+	describeState(u.session, u.options.Pasteable, func(label, sign, text string) {
 		if width < 4*labelWidth { // a column of labels would leave none for words
-			lines = append(lines, m.narrowState(label, sign, text, width)...)
+			lines = append(lines, u.narrowState(label, sign, text, width)...)
 			return
 		}
-		style := m.signStyle(sign)
+		style := u.signStyle(sign)
 		for i, line := range layout.Wrap(clean(text), max(width-labelWidth-2, 8)) {
 			mark := " "
 			if i == 0 {
@@ -41,7 +42,7 @@ func (m *model) stateLines(width int) []string {
 }
 
 // narrowState draws one line of the state where there is no room for a column of labels.
-func (m *model) narrowState(label, sign, text string, width int) []string {
+func (u *ui) narrowState(label, sign, text string, width int) []string {
 	lead := sign + " "
 	if label == "" {
 		lead = "  " + lead
@@ -51,41 +52,43 @@ func (m *model) narrowState(label, sign, text string, width int) []string {
 	lines := layout.Hang(lead, clean(text), width)
 	rest := lines[0][len(lead):]
 	if after, ok := strings.CutPrefix(rest, label+":"); ok && label != "" {
-		rest = m.theme.Muted.Render(label+":") + after
+		rest = u.theme.Muted.Render(label+":") + after
 	}
-	lines[0] = m.signStyle(sign).Render(lead) + rest
+	lines[0] = u.signStyle(sign).Render(lead) + rest
 	return lines
 }
 
-// signStyle is the colour that goes with a sign.
-func (m *model) signStyle(sign string) lipgloss.Style {
+// signStyle returns the style of a sign.
+func (u *ui) signStyle(sign string) lipgloss.Style {
 	switch sign {
 	case theme.Done:
-		return m.theme.Good
+		return u.theme.Good
 	case theme.Caution:
-		return m.theme.Warning
+		return u.theme.Warning
 	case theme.Failed:
-		return m.theme.Bad
+		return u.theme.Bad
 	case theme.Note:
-		return m.theme.Muted
+		return u.theme.Muted
 	}
-	return m.theme.Plain
+	return u.theme.Plain
 }
 
-// tellState passes the state to a function: a label, a sign of the theme, and words. An empty label continues the previous one.
-func (m *model) tellState(s *installation.State, say func(label, sign, text string)) {
+// describeState passes the state of the installation to say, line by line: a label, a sign of the
+// theme, and text. An empty label continues the previous one.
+func describeState(ses *session.Session, pasteable func(string) string, say func(label, sign, text string)) {
+	s := ses.State
 	for _, f := range s.Findings {
 		sign := theme.Caution
 		if f.Severity == finding.Refused {
 			sign = theme.Failed
 		}
-		say("attention", sign, m.options.Pasteable(f.Sentence()))
+		say("attention", sign, pasteable(f.Sentence()))
 	}
 	if s.URL != "" {
 		say("clients use", " ", s.URL)
 	}
-	m.serverState(s, say)
-	m.certificateState(s, say)
+	describeServer(ses, pasteable, say)
+	describeCertificate(s, say)
 	var users []string
 	for _, user := range s.Users {
 		users = append(users, fmt.Sprintf("%s (%s)", user.Name, user.Role))
@@ -106,7 +109,7 @@ func (m *model) tellState(s *installation.State, say func(label, sign, text stri
 	default:
 		say("storage", theme.Done, where+", "+space)
 	}
-	m.machineNotes(say)
+	describeMachine(ses.Outlook, say)
 	if len(s.Drift) == 0 {
 		say("files", theme.Done, "as setup wrote them, in "+s.Dir)
 	}
@@ -115,28 +118,30 @@ func (m *model) tellState(s *installation.State, say func(label, sign, text stri
 	}
 }
 
-// machineNotes say what is worth knowing of the machine, and wrong with nothing.
-func (m *model) machineNotes(say func(label, sign, text string)) {
-	for _, note := range m.outlook {
+// describeMachine passes the notes about the machine to say.
+func describeMachine(notes []finding.Finding, say func(label, sign, text string)) {
+	for _, note := range notes {
 		if note.Code == setup.CodeRoot { // it is about the storage, which was the previous line
 			say("", theme.Note, note.Sentence())
 		}
 	}
-	for _, note := range m.outlook {
+	for _, note := range notes {
 		if note.Code != setup.CodeRoot {
 			say("machine", theme.Note, note.Sentence())
 		}
 	}
 }
 
-func (m *model) serverState(s *installation.State, say func(label, sign, text string)) {
+// describeServer passes the state of the server to say.
+func describeServer(ses *session.Session, pasteable func(string) string, say func(label, sign, text string)) {
+	s := ses.State
 	server := s.Server
 	switch {
 	case server.Problem != "":
 		say("server", theme.Unknown, server.Problem)
 		return
 	case !server.Up:
-		say("server", theme.Caution, "not running; "+m.options.Pasteable(s.Start)+" starts it")
+		say("server", theme.Caution, "not running; "+pasteable(s.Start)+" starts it")
 		return
 	}
 	where := fmt.Sprintf("up at %s since %s, pid %d", server.Address, server.Since.Local().Format(time.DateTime),
@@ -155,13 +160,13 @@ func (m *model) serverState(s *installation.State, say func(label, sign, text st
 			"serves",
 			theme.Failed,
 			"another certificate than the one on disk ("+shortFingerprints(server.Fingerprint)+"): "+
-				m.options.Pasteable("packhouse reload")+", or Check",
+				pasteable("packhouse reload")+", or Check",
 		)
 	default:
 		say("serves", theme.Done, shortFingerprints(server.Fingerprint)+", the certificate on disk")
 	}
-	if m.installed.Refused() {
-		say("", theme.Caution, "it keeps its last good configuration, and would not start with this one")
+	if ses.Installed.Refused() {
+		say("", theme.Caution, "it keeps its last good configuration, and would refuse this one")
 	}
 	for _, fault := range server.Faults {
 		say("", theme.Failed, fault)
@@ -171,7 +176,8 @@ func (m *model) serverState(s *installation.State, say func(label, sign, text st
 	}
 }
 
-func (m *model) certificateState(s *installation.State, say func(label, sign, text string)) {
+// describeCertificate passes the state of the certificate to say.
+func describeCertificate(s *installation.State, say func(label, sign, text string)) {
 	c := s.Certificate
 	if c == nil {
 		return

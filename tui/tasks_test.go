@@ -20,6 +20,7 @@ import (
 	"packhouse/setup/installation"
 	"packhouse/setup/plan"
 	"packhouse/setup/question"
+	"packhouse/tui/session"
 )
 
 // TestSettingsJumps opens one step from the list of settings, changes it, and reviews just that.
@@ -55,7 +56,8 @@ func TestSettingsJumps(t *testing.T) {
 	}
 }
 
-// withServer returns a copy of a state with another server: screens hold the state that they were given.
+// withServer returns a copy of a state with another server: screens hold the state that they were
+// given.
 func withServer(s *installation.State, server installation.ServerState) *installation.State {
 	changed := *s
 	changed.Server = server
@@ -67,9 +69,9 @@ func TestManagerStartsTheServer(t *testing.T) {
 	o := managed(fixtureOptions())
 	server, up := fixtureServer{make(chan struct{})}, false
 	begin := o.Begin
-	o.Begin = func(ctx context.Context) (Beginning, error) {
+	o.Begin = func(ctx context.Context) (session.Beginning, error) {
 		b, err := begin(ctx)
-		up = up && !ended(server)
+		up = up && !session.Ended(server)
 		b.State = withServer(b.State, installation.ServerState{Up: up, Here: up})
 		return b, err
 	}
@@ -96,7 +98,8 @@ func TestManagerStartsTheServer(t *testing.T) {
 	s.wants("the server did not start: listen: address in use", "This installation")
 }
 
-// TestManagerStopsAnotherServer stops a server that another program started, and reports why it cannot.
+// TestManagerStopsAnotherServer stops a server that another program started, and reports why it
+// cannot.
 func TestManagerStopsAnotherServer(t *testing.T) {
 	for _, why := range []error{nil, errors.New("signal process 812: operation not permitted")} {
 		o := managed(fixtureOptions())
@@ -115,12 +118,13 @@ func TestManagerStopsAnotherServer(t *testing.T) {
 	}
 }
 
-// TestManagerUninstalls leaves the program once the installation is gone, and stays with a reason while it is not.
+// TestManagerUninstalls leaves the program once the installation is gone, and stays with a reason
+// while it is not.
 func TestManagerUninstalls(t *testing.T) {
 	dir := t.TempDir()
 	o := managed(fixtureOptions())
 	begin := o.Begin
-	o.Begin = func(ctx context.Context) (Beginning, error) {
+	o.Begin = func(ctx context.Context) (session.Beginning, error) {
 		b, err := begin(ctx)
 		b.State = withServer(b.State, installation.ServerState{})
 		return b, err
@@ -147,8 +151,8 @@ func TestManagerUninstalls(t *testing.T) {
 		return func() tea.Msg { return then(nil) }
 	}
 	s.keys("<enter>")
-	if !s.left || !s.m.outcome.Removed || s.m.outcome.ExitCode() != 0 {
-		t.Errorf("left %v with %+v", s.left, s.m.outcome)
+	if !s.left || !s.m.session.Outcome.Removed || s.m.session.Outcome.ExitCode() != 0 {
+		t.Errorf("left %v with %+v", s.left, s.m.session.Outcome)
 	}
 	if want := "packhouse uninstall --dir " + dir; strings.Join(ran.Args, " ") != want {
 		t.Errorf("ran %q, want %q", ran.Args, want)
@@ -160,8 +164,8 @@ func TestManagerUninstalls(t *testing.T) {
 	s.wants("stop the server first")
 }
 
-func managedWith(o Options, b Beginning) Options {
-	o.Begin = func(context.Context) (Beginning, error) { return b, nil }
+func managedWith(o Options, b session.Beginning) Options {
+	o.Begin = func(context.Context) (session.Beginning, error) { return b, nil }
 	return o
 }
 
@@ -175,7 +179,8 @@ func discard(t *testing.T) *os.File {
 	return file
 }
 
-// manyChecks is a run of 16 checks, of which the second failed, the third is not proven and the fourth has a warning.
+// manyChecks is a run of 16 checks, of which the second failed, the third is not proven and the
+// fourth has a warning.
 func manyChecks(report func(check.Event)) check.Report {
 	var out check.Report
 	for i := range 16 {
@@ -202,7 +207,8 @@ func manyChecks(report func(check.Event)) check.Report {
 	return out
 }
 
-// TestFailedChecksStayVisible runs more checks than a window holds: what failed, warns or is not proven is on the screen, while they run and afterwards.
+// TestFailedChecksStayVisible runs more checks than a window holds: what failed, warns or is not
+// proven is on the screen, while they run and afterwards.
 func TestFailedChecksStayVisible(t *testing.T) {
 	for _, size := range [][2]int{{120, 36}, {80, 24}} {
 		o := fixtureOptions()
@@ -211,7 +217,7 @@ func TestFailedChecksStayVisible(t *testing.T) {
 		}
 		s := open(t, o, size[0], size[1])
 		s.seen = func(frame string) {
-			if s.m.phase != checking || len(s.m.checks.rows) < 5 {
+			if s.m.place != checking || len(s.m.checks.rows) < 5 {
 				return
 			}
 			for _, words := range []string{"the name leads elsewhere", "correct the DNS entry", "the password of ci is not known", "the clock is not synchronized"} {
@@ -240,7 +246,7 @@ func TestLeavingTheChecksSaysWhatStays(t *testing.T) {
 	s.keys("<esc>")
 	s.wants("what was written stays")
 	s.keys("<ctrl+c>")
-	if !s.left || s.m.outcome.Stage != Applied {
-		t.Errorf("left %v at stage %d", s.left, s.m.outcome.Stage)
+	if !s.left || s.m.session.Outcome.Stage != session.Applied {
+		t.Errorf("left %v at stage %d", s.left, s.m.session.Outcome.Stage)
 	}
 }

@@ -98,7 +98,8 @@ type console struct {
 	t *testing.T
 }
 
-// wantsEnd waits for the program, holds the terminal against what it was, and looks at what it was sent.
+// wantsEnd waits for the program, holds the terminal against what it was, and looks at what it was
+// sent.
 func (c *console) wantsEnd(code int) {
 	c.t.Helper()
 	c.Ends(code)
@@ -121,7 +122,7 @@ const toReview = "\r\r\r\r\r\r\r\r"
 func (c *console) walk(keys string) {
 	c.t.Helper()
 	c.Wants("By which name")
-	for _, stop := range []string{"Untick what", "resolves to", "Where does the server", "Where does the certificate", "Who may come", "Where is content", "Which directory", "Enter writes"}[:len(keys)] {
+	for _, stop := range []string{"Untick what", "resolves to", "Where does the server", "Where does the certificate", "Who may come", "Where is content", "Which directory", "will be written"}[:len(keys)] {
 		c.Keys("\r")
 		c.Wants(stop)
 	}
@@ -181,13 +182,15 @@ func TestTerminalIsGivenBack(t *testing.T) {
 	}
 }
 
-// TestTerminalHearsFromTheBeginning: a signal that comes before anything is drawn is no other than a later one.
+// TestTerminalHearsFromTheBeginning: a signal that comes before anything is drawn is no other than
+// a later one.
 func TestTerminalHearsFromTheBeginning(t *testing.T) {
 	t.Parallel()
 	console80x24(t, "signal before the first frame").wantsEnd(143)
 }
 
-// TestTerminalGone holds that a program whose terminal is taken away (a line that drops) ends and does not spin.
+// TestTerminalGone holds that a program whose terminal is taken away (a line that drops) ends and
+// does not spin.
 func TestTerminalGone(t *testing.T) {
 	for _, scenario := range []string{"plain", "no controlling terminal"} { // without one there is no SIGHUP either
 		t.Run(scenario, func(t *testing.T) {
@@ -217,7 +220,8 @@ func TestTerminalStopsApply(t *testing.T) {
 	}
 }
 
-// TestTerminalGoneInApply holds that a line that drops while files are written does not cut the writing off.
+// TestTerminalGoneInApply holds that a line that drops while files are written does not cut the
+// writing off.
 func TestTerminalGoneInApply(t *testing.T) {
 	t.Parallel()
 	witness := t.TempDir() + "/witness"

@@ -45,9 +45,10 @@ func TestAdviceIsTold(t *testing.T) {
 	wantsLines(t, out, "bucket: passed", "advice: a lifecycle rule", `"Status":"Enabled"}]}`)
 }
 
-// TestCardTellsWhereThePasswordIs: also after a second change in the same sitting, whose plan knows nothing of the first one's passwords.
+// TestCardTellsWhereThePasswordIs: also after a second change in the same sitting, whose plan knows
+// nothing of the first one's passwords.
 func TestCardTellsWhereThePasswordIs(t *testing.T) {
-	sitting := func(t *testing.T, users string) *screen {
+	sitting := func(t *testing.T, users string) *display {
 		t.Helper()
 		o := fixtureOptions()
 		first := true
@@ -68,10 +69,10 @@ func TestCardTellsWhereThePasswordIs(t *testing.T) {
 		s.wants("checks passed")
 		return s
 	}
-	again := func(s *screen) {
+	again := func(s *display) {
 		s.keys("<esc>")
 		for range 5 {
-			if s.m.phase == checking {
+			if s.m.place == checking {
 				break
 			}
 			s.keys("<enter>")
@@ -81,36 +82,37 @@ func TestCardTellsWhereThePasswordIs(t *testing.T) {
 
 	s := sitting(t, "")
 	again(s)
-	if got := s.m.outcome.Card.Password; got != plan.PasswordShown {
+	if got := s.m.session.Outcome.Card.Password; got != plan.PasswordShown {
 		t.Errorf("generated before the second change: %q", got)
 	}
 	s.keys("<enter>")
 	s.wants("p shows it")
 
 	s = sitting(t, "")
-	s.m.answers.Users[0].Source, s.m.answers.Users[0].Password = setup.Typed, "typed afterwards"
+	s.m.session.Answers.Users[0].Source, s.m.session.Answers.Users[0].Password = setup.Typed, "typed afterwards"
 	again(s)
 	again(s)
-	if got := s.m.outcome.Card.Password; got != plan.PasswordGiven || len(s.m.generated()) > 0 {
-		t.Errorf("typed over a generated one: %q, and %d generated ones are offered", got, len(s.m.generated()))
+	if got := s.m.session.Outcome.Card.Password; got != plan.PasswordGiven || len(s.m.session.Generated) > 0 {
+		t.Errorf("typed over a generated one: %q, and %d generated ones are offered", got, len(s.m.session.Generated))
 	}
 
 	s = sitting(t, "")
-	s.m.passwords, s.m.given = nil, nil // as in another sitting
+	s.m.session.Generated, s.m.session.Given = nil, nil // as in another sitting
 	again(s)
-	if got := s.m.outcome.Card.Password; got != plan.PasswordAsItWas {
+	if got := s.m.session.Outcome.Card.Password; got != plan.PasswordAsItWas {
 		t.Errorf("of a sitting before: %q", got)
 	}
 }
 
-// TestLinesDoNotRepeatThemselves: after a mistake there is the mistake and the question's last line, not the whole list again.
+// TestLinesDoNotRepeatThemselves: after a mistake there is the mistake and the question's last
+// line, not the whole list again.
 func TestLinesDoNotRepeatThemselves(t *testing.T) {
 	out, _, _ := typeLines(t, fixtureOptions(), "\n\n\n9\n4\n\nremove nobody\nadd ci owner\nadd x\n\n\n\n\nquit\n")
 	if n := strings.Count(out, "1. Private CA"); n != 1 {
 		t.Errorf("the choices were listed %d times, want once:\n%s", n, out)
 	}
 	wantsLines(
-		t, out, "1. Private CA", "Default: 1, Private CA. Your answer: ", "Error: there is no number 9", "Default:",
+		t, out, "1. Private CA", "Default: 1, Private CA. Your answer: ", "Error: 9 is not one of the choices", "Default:",
 		"Error: Let's Encrypt cannot be chosen here: this machine has no public address",
 	)
 	if n := strings.Count(out, "spectro, reader"); n != 2 {
@@ -118,7 +120,8 @@ func TestLinesDoNotRepeatThemselves(t *testing.T) {
 	}
 }
 
-// TestRenewalIsClosedForAReason: where setup does not make the certificate, the manager says who does.
+// TestRenewalIsClosedForAReason: where setup does not make the certificate, the manager says who
+// does.
 func TestRenewalIsClosedForAReason(t *testing.T) {
 	for mode, says := range map[setup.TLSMode]string{
 		setup.LetsEncrypt: "the server orders and renews it",
@@ -132,7 +135,7 @@ func TestRenewalIsClosedForAReason(t *testing.T) {
 		s := open(t, o, 200, 50)
 		s.wants(says)
 		s.keys("<enter>")
-		if s.m.phase != managing {
+		if s.m.place != managing {
 			t.Errorf("%s: the renewal began", mode)
 		}
 	}
@@ -158,7 +161,8 @@ func TestRefusalsNameQuestions(t *testing.T) {
 	s.wantsNot("--dir")
 }
 
-// TestSuggestionsFollow: what is offered depends on the answers as they are, and not as they were at the beginning.
+// TestSuggestionsFollow: what is offered depends on the answers as they are, and not as they were
+// at the beginning.
 func TestSuggestionsFollow(t *testing.T) {
 	o := fixtureOptions()
 	public := o.Steps[2].Questions[1]
@@ -167,7 +171,7 @@ func TestSuggestionsFollow(t *testing.T) {
 	s.keys("<ctrl+u>other.example.com<enter><enter><enter><down><enter>")
 	s.wants("› for instance https://other.example.com")
 	s.keys("<right>")
-	if got := s.m.answers.PublicURL; got != "https://other.example.com" {
+	if got := s.m.session.Answers.PublicURL; got != "https://other.example.com" {
 		t.Errorf("taken: %q", got)
 	}
 }
@@ -183,7 +187,8 @@ func TestStuckStepIsMarked(t *testing.T) {
 	s.wants("✓ Host name", "✗ Address")
 }
 
-// TestLeavingIsHeldWhileWriting: the end of a line is reported in several ways at once, and none of them is somebody who insists.
+// TestLeavingIsHeldWhileWriting: the end of a line is reported in several ways at once, and none of
+// them is somebody who insists.
 func TestLeavingIsHeldWhileWriting(t *testing.T) {
 	o := fixtureOptions()
 	o.Apply = func(ctx context.Context, _ *plan.Plan, progress func(verb, path string)) (*apply.Applied, error) {
@@ -201,14 +206,15 @@ func TestLeavingIsHeldWhileWriting(t *testing.T) {
 	if s.left {
 		t.Fatal("the writing was cut off")
 	}
-	s.wants("what was begun is put back")
+	s.wants("stopping and undoing what was written")
 	s.send(leaveMsg{signal: syscall.SIGTERM, again: true})
-	if code := s.m.outcome.ExitCode(); !s.left || code != 143 {
+	if code := s.m.session.Outcome.ExitCode(); !s.left || code != 143 {
 		t.Errorf("somebody insists: left %v with %d", s.left, code)
 	}
 }
 
-// TestManagerKeepsAnswers: going back to the state of the installation loses no answer, until somebody looks again or writes.
+// TestManagerKeepsAnswers: going back to the state of the installation loses no answer, until
+// somebody looks again or writes.
 func TestManagerKeepsAnswers(t *testing.T) {
 	o := managed(fixtureOptions())
 	o.Plan = fixturePlan(setup.Update)
@@ -217,7 +223,7 @@ func TestManagerKeepsAnswers(t *testing.T) {
 	s.wants("Settings", "changed: other.example.com", "› Names")
 	s.keys("<esc>")
 	s.wants("This installation", "continue with your unsaved changes; r discards them")
-	if got := s.m.answers.Hostname; got != "registry.example.com" {
+	if got := s.m.session.Answers.Hostname; got != "registry.example.com" {
 		t.Errorf("another job would be done for %q", got)
 	}
 	s.keys("<enter><enter>")

@@ -16,6 +16,7 @@ import (
 	"packhouse/setup/machine"
 	"packhouse/setup/plan"
 	"packhouse/setup/question"
+	"packhouse/tui/session"
 )
 
 // next leaves steps with enter, so many times.
@@ -39,7 +40,7 @@ func TestBackKeepsAnswers(t *testing.T) {
 	s.wants("(•) Self-signed")
 	s.keys("<esc>")
 	s.wants(":6000")
-	answers := s.m.resolved()
+	answers := s.m.session.Resolved()
 	if answers.Answers.Hostname != "other.example.com" || answers.Answers.Addr != ":6000" || answers.Answers.TLS != setup.SelfSigned {
 		t.Errorf("answers are %+v", answers.Answers)
 	}
@@ -111,13 +112,13 @@ func TestInvisibleIsNamed(t *testing.T) {
 	} {
 		s.paste(text)
 		s.wants(want)
-		if got := s.m.answers.Hostname; got != "registry.example.com" {
+		if got := s.m.session.Answers.Hostname; got != "registry.example.com" {
 			t.Errorf("%q was taken: %q", text, got)
 		}
 	}
 	s.keys("<ctrl+u>")
 	s.paste("  padded.example.com\n")
-	if got := s.m.answers.Hostname; got != "padded.example.com" {
+	if got := s.m.session.Answers.Hostname; got != "padded.example.com" {
 		t.Errorf("pasted with space around: %q", got)
 	}
 }
@@ -149,7 +150,7 @@ func TestQuestionsDependOnAnswers(t *testing.T) {
 	s.keys("<enter>")
 	s.wants("certificate is empty")
 	s.keys("<up><down>") // to the choice, and to Off, over the option that cannot be chosen
-	if got := s.m.answers.TLS; got != setup.Off {
+	if got := s.m.session.Answers.TLS; got != setup.Off {
 		t.Fatalf("TLS is %q", got)
 	}
 	s.wants("Plain HTTP")
@@ -165,7 +166,7 @@ func TestUsersEditor(t *testing.T) {
 	s.keys("<ctrl+u>staple-4711<enter>")
 	s.wants("ci-bot", "writer", "password typed")
 	s.wantsNot("staple")
-	user := s.m.answers.User("ci-bot")
+	user := s.m.session.Answers.User("ci-bot")
 	if user == nil || user.Role != setup.Writer || user.Password.Reveal() != "staple-4711" || user.Source != setup.Typed {
 		t.Fatalf("the user is %+v", user)
 	}
@@ -247,11 +248,11 @@ func TestPlanRefused(t *testing.T) {
 	s.keys(enters(reviewAfter))
 	s.wants("the disk is full; free some space")
 	s.keys("<enter>w")
-	if s.m.phase != reviewing {
-		t.Fatalf("phase %d without a plan", s.m.phase)
+	if s.m.place != reviewing {
+		t.Fatalf("phase %d without a plan", s.m.place)
 	}
 	s.keys("r")
-	s.wants("Enter writes")
+	s.wants("will be written")
 }
 
 func TestApplyFails(t *testing.T) {
@@ -262,8 +263,8 @@ func TestApplyFails(t *testing.T) {
 	s := open(t, o, 80, 24)
 	s.keys(enters(reviewAfter + 1))
 	s.wants("no space left on device", "The installation is as it was before")
-	if s.m.outcome.Stage != Asked {
-		t.Errorf("stage %d", s.m.outcome.Stage)
+	if s.m.session.Outcome.Stage != session.Asked {
+		t.Errorf("stage %d", s.m.session.Outcome.Stage)
 	}
 	s.keys("<esc>")
 	s.wants("Review")
@@ -282,8 +283,8 @@ func TestServerDoesNotStart(t *testing.T) {
 	s := open(t, o, 80, 24)
 	s.keys(enters(reviewAfter + 1))
 	s.wants("The server did not start", "address already in use")
-	if s.m.outcome.Stage != Applied {
-		t.Errorf("stage %d", s.m.outcome.Stage)
+	if s.m.session.Outcome.Stage != session.Applied {
+		t.Errorf("stage %d", s.m.session.Outcome.Stage)
 	}
 	s.keys("<enter>")
 	s.wants("The server did not start")
@@ -300,10 +301,10 @@ func TestFailedCheck(t *testing.T) {
 	s.keys(enters(reviewAfter + 1))
 	s.wants("✗ round trip", "failed:", "cause: the disk is full", "remedy: free some space", "P-42", "1 failed")
 	s.keys("<enter>")
-	s.wants("Written, and not working yet")
+	s.wants("Written, but not working yet")
 	s.keys("pq")
-	if !s.left || s.m.outcome.ExitCode() != 4 {
-		t.Errorf("left %v with %d", s.left, s.m.outcome.ExitCode())
+	if !s.left || s.m.session.Outcome.ExitCode() != 4 {
+		t.Errorf("left %v with %d", s.left, s.m.session.Outcome.ExitCode())
 	}
 }
 
@@ -327,15 +328,15 @@ func TestPasswordIsShownOnPurpose(t *testing.T) {
 func TestOutcome(t *testing.T) {
 	for _, tc := range []struct {
 		name, keys string
-		stage      Stage
+		stage      session.Stage
 		signal     syscall.Signal
 		code       int
 	}{
-		{"ctrl+c while asked", "<ctrl+c>", Asked, syscall.SIGINT, 130},
-		{"ctrl+c in the review", enters(reviewAfter) + "<ctrl+c>", Asked, syscall.SIGINT, 130},
-		{"ctrl+c on the card", enters(reviewAfter+2) + "<ctrl+c>", Proved, syscall.SIGINT, 130},
-		{"ctrl+c while serving", enters(reviewAfter+2) + "p<enter><ctrl+c>", Proved, 0, 0},
-		{"left from the card", enters(reviewAfter+2) + "pq", Proved, 0, 0},
+		{"ctrl+c while asked", "<ctrl+c>", session.Asked, syscall.SIGINT, 130},
+		{"ctrl+c in the review", enters(reviewAfter) + "<ctrl+c>", session.Asked, syscall.SIGINT, 130},
+		{"ctrl+c on the card", enters(reviewAfter+2) + "<ctrl+c>", session.Proved, syscall.SIGINT, 130},
+		{"ctrl+c while serving", enters(reviewAfter+2) + "p<enter><ctrl+c>", session.Proved, 0, 0},
+		{"left from the card", enters(reviewAfter+2) + "pq", session.Proved, 0, 0},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			s := open(t, fixtureOptions(), 80, 24)
@@ -343,7 +344,7 @@ func TestOutcome(t *testing.T) {
 			if !s.left {
 				t.Fatal("still there")
 			}
-			o := s.m.outcome
+			o := s.m.session.Outcome
 			if o.Stage != tc.stage || o.Signal != tc.signal || o.ExitCode() != tc.code {
 				t.Errorf("stage %d, signal %v, code %d; want %d, %v, %d", o.Stage, o.Signal, o.ExitCode(), tc.stage, tc.signal, tc.code)
 			}
@@ -351,14 +352,15 @@ func TestOutcome(t *testing.T) {
 	}
 }
 
-// TestHalfAFormIsNoSuccess holds that an end without any key is told apart from a setup that went well.
+// TestHalfAFormIsNoSuccess holds that an end without any key is told apart from a setup that went
+// well.
 func TestHalfAFormIsNoSuccess(t *testing.T) {
 	s := open(t, fixtureOptions(), 80, 24)
 	s.send(leaveMsg{signal: syscall.SIGTERM})
-	if !s.left || s.m.outcome.ExitCode() != 143 {
-		t.Errorf("left %v with %d", s.left, s.m.outcome.ExitCode())
+	if !s.left || s.m.session.Outcome.ExitCode() != 143 {
+		t.Errorf("left %v with %d", s.left, s.m.session.Outcome.ExitCode())
 	}
-	if code := (Outcome{}).ExitCode(); code == 0 {
+	if code := (session.Outcome{}).ExitCode(); code == 0 {
 		t.Error("an empty outcome counts as success")
 	}
 }
@@ -367,32 +369,10 @@ func TestPanicWhileDrawing(t *testing.T) {
 	s := open(t, fixtureOptions(), 80, 24)
 	quit := false
 	s.m.quit = func() { quit = true }
-	s.m.forms[0].step.Title = "x"
-	s.m.at = 99 // there is no such step
+	s.m.questions.forms[0].step.Title = "x"
+	s.m.session.At = 99 // there is no such step
 	if frame := s.g.View(); frame != "" || s.m.broken == nil || !quit {
 		t.Errorf("frame %q, broken %v, quit %v", frame, s.m.broken, quit)
-	}
-}
-
-func TestBeginning(t *testing.T) {
-	o := fixtureOptions()
-	b := Beginning{Machine: o.Machine, Resolved: o.Resolved, Installed: &installation.Installed{Dir: "/etc/packhouse", ConfigData: []byte("version: 0.1\n")}, Findings: []finding.Finding{
-		{Subject: finding.Subject{Question: "hostname"}, Severity: finding.Warning, What: "said beside its question"},
-		{Severity: finding.Note, What: "this machine has 512 MiB of memory"},
-	}}
-	o.Begin = func(context.Context) (Beginning, error) { return b, nil }
-	s := open(t, o, 80, 24)
-	s.wants("By which name", "an installation is in /etc/packhouse", "this machine has 512 MiB")
-	s.wantsNot("said beside its question")
-
-	o.Begin = func(context.Context) (Beginning, error) {
-		return Beginning{}, errors.New("read /etc/packhouse: permission denied")
-	}
-	s = open(t, o, 80, 24)
-	s.wants("permission denied")
-	s.keys("<enter>?<esc><esc>")
-	if !s.left || s.m.outcome.ExitCode() != 130 {
-		t.Errorf("left %v with %d", s.left, s.m.outcome.ExitCode())
 	}
 }
 
@@ -416,7 +396,8 @@ func TestShellLines(t *testing.T) {
 	}
 }
 
-// TestSecondRound holds that who goes back after the files were written changes only what is changed then.
+// TestSecondRound holds that who goes back after the files were written changes only what is
+// changed then.
 func TestSecondRound(t *testing.T) {
 	o := fixtureOptions()
 	var plans []answer.Resolved
@@ -447,7 +428,8 @@ func TestSecondRound(t *testing.T) {
 	s.wants(generatedWord) // of the first round, and still in force
 }
 
-// TestLaterAnswerSpoilsEarlierOne holds that the review is not reached with an answer that has become impossible.
+// TestLaterAnswerSpoilsEarlierOne holds that the review is not reached with an answer that has
+// become impossible.
 func TestLaterAnswerSpoilsEarlierOne(t *testing.T) {
 	o := fixtureOptions()
 	hostname := o.Steps[0].Questions[0]
@@ -461,7 +443,7 @@ func TestLaterAnswerSpoilsEarlierOne(t *testing.T) {
 	s.keys(enters(6) + "<down><enter>")
 	s.wants("Host name", "this name does not go with that storage")
 	s.keys("<ctrl+u>other.example.com" + enters(6))
-	s.wants("Enter writes")
+	s.wants("will be written")
 }
 
 func TestLeavingTwiceDoesNotWait(t *testing.T) {
@@ -473,28 +455,29 @@ func TestLeavingTwiceDoesNotWait(t *testing.T) {
 	s.keys(enters(reviewAfter))
 	s.begin("<enter>", "")
 	s.keys("<ctrl+c>")
-	s.wants("stopping; what was begun is put back")
+	s.wants("stopping and undoing what was written")
 	if s.left {
 		t.Fatal("it did not wait for the files")
 	}
 	s.keys("<ctrl+c>")
-	if !s.left || s.m.outcome.ExitCode() != 130 || s.m.outcome.Stage != Asked {
-		t.Errorf("left %v with %d at stage %d", s.left, s.m.outcome.ExitCode(), s.m.outcome.Stage)
+	if !s.left || s.m.session.Outcome.ExitCode() != 130 || s.m.session.Outcome.Stage != session.Asked {
+		t.Errorf("left %v with %d at stage %d", s.left, s.m.session.Outcome.ExitCode(), s.m.session.Outcome.Stage)
 	}
 }
 
-// TestRemovedUsers holds that a removal asked for by a flag survives the editor, and ends when the user is added again.
+// TestRemovedUsers holds that a removal asked for by a flag survives the editor, and ends when the
+// user is added again.
 func TestRemovedUsers(t *testing.T) {
 	o := fixtureOptions()
 	o.Resolved.Answers.RemoveUsers = []string{"old"}
 	o.Resolved.Answers.Users[1].Source = setup.Kept
 	s := open(t, o, 80, 24)
 	s.keys(enters(5) + "<down>d")
-	if got := strings.Join(s.m.answers.RemoveUsers, " "); got != "old spectro" {
+	if got := strings.Join(s.m.session.Answers.RemoveUsers, " "); got != "old spectro" {
 		t.Errorf("to be removed: %q", got)
 	}
 	s.keys("aold<enter><enter><enter>")
-	if got := strings.Join(s.m.answers.RemoveUsers, " "); got != "spectro" {
+	if got := strings.Join(s.m.session.Answers.RemoveUsers, " "); got != "spectro" {
 		t.Errorf("to be removed: %q", got)
 	}
 }

@@ -1,24 +1,13 @@
 package tui
 
 import (
-	"errors"
-	"strings"
-
 	"packhouse/finding"
 	"packhouse/setup/answer"
 	"packhouse/tui/layout"
 	"packhouse/tui/theme"
 )
 
-// worded rewords findings for interactive use, where there are no flags.
-func worded(findings []finding.Finding) []finding.Finding {
-	for i := range findings {
-		findings[i] = findings[i].Titled()
-	}
-	return findings
-}
-
-// originWords says where an answer comes from; what was typed needs no words.
+// originWords says where an answer comes from. It returns "" for an answer that the user typed.
 func originWords(origin answer.Origin) string {
 	switch origin {
 	case answer.FromFlag:
@@ -56,14 +45,14 @@ func originSentence(origin answer.Origin) string {
 	return ""
 }
 
-// drawFinding draws what is wrong, or worth knowing, with a sign and a colour.
-func (m *model) drawFinding(f finding.Finding, width int) []string {
-	sign, style := "  · ", m.theme.Muted
+// drawFinding draws a finding with a sign and a color.
+func (u *ui) drawFinding(f finding.Finding, width int) []string {
+	sign, style := "  · ", u.theme.Muted
 	switch f.Severity {
 	case finding.Refused:
-		sign, style = "  "+theme.Failed+" ", m.theme.Bad
+		sign, style = "  "+theme.Failed+" ", u.theme.Bad
 	case finding.Warning:
-		sign, style = "  "+theme.Caution+" ", m.theme.Warning
+		sign, style = "  "+theme.Caution+" ", u.theme.Warning
 	case finding.Note:
 	}
 	lines := layout.Hang(sign, clean(f.Sentence()), width)
@@ -71,17 +60,4 @@ func (m *model) drawFinding(f finding.Finding, width int) []string {
 		lines[i] = style.Render(lines[i])
 	}
 	return lines
-}
-
-// inWords rewords an error for interactive use, without the flags in it.
-func inWords(err error) string {
-	refusal, ok := errors.AsType[*finding.Error](err)
-	if !ok {
-		return err.Error()
-	}
-	said := make([]string, len(refusal.Findings))
-	for i, f := range refusal.Findings {
-		said[i] = f.Titled().Sentence()
-	}
-	return strings.Join(said, "\n")
 }

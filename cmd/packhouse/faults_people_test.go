@@ -83,7 +83,7 @@ func TestFaultConfigurationChangedDuringTheReview(t *testing.T) {
 		c.Wants(step)
 		c.Keys(enter)
 	}
-	c.Wants("This is what changes") // the plan is made
+	c.Wants("These changes will be made") // the plan is made
 	s.edit("realm: packhouse", "realm: packs")
 	was := s.tree()
 	c.Keys("w")

@@ -63,7 +63,7 @@ func TestManagerRepairs(t *testing.T) {
 	c.Keys(enter)
 	c.Wants("to the files from before")  // as it is now: until that was looked at, nothing is done
 	c.Keys("\x1b[F\x1b[A\x1b[A" + enter) // End, then up twice: Roll back
-	c.Wants("the server would not start on that myconfig.yml")
+	c.Wants("the server would refuse this myconfig.yml")
 	c.Wants("w write")
 	c.Keys("w")
 	c.Wants("it keeps its last good configuration")

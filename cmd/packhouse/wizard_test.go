@@ -57,7 +57,7 @@ func TestWizardInstalls(t *testing.T) {
 	c.Keys(enter)
 	c.Wants("How should the server run")
 	c.Keys(enter)
-	c.Wants("This is what will be written")
+	c.Wants("These files will be written")
 	if _, err := os.Stat(dir); !os.IsNotExist(err) {
 		t.Errorf("something was written before the review was agreed to: %v", err)
 	}
@@ -170,7 +170,7 @@ func TestWizardKeepsPasswordsNobodyLookedAt(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "D")
 	c := openConsole(t, 100, 30, "setup", "--dir", dir, "--hostname", "localhost", "--addr", porttest.Free(t), "--storage-path", dir+"/data")
-	for _, step := range append(slices.Clone(steps), "In which directory", "How should the server run", "This is what will be written") {
+	for _, step := range append(slices.Clone(steps), "In which directory", "How should the server run", "These files will be written") {
 		c.Wants(step)
 		c.Keys(enter)
 	}

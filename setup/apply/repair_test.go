@@ -60,13 +60,13 @@ func TestMend(t *testing.T) {
 		steps  string
 	}{
 		{"misspelt key", []string{"  addr:", "  adr:"}, []string{"\n  addr: \":5443\""}, "line 17: adr becomes addr"},
-		{"unknown key", []string{"http:\n", "http:\n  bananas: 3\n"}, []string{"\n  # bananas: 3\n"}, "line 17: bananas is put out of force"},
-		{"unknown section", []string{"\nhttp:\n", "\nfruit:\n  bananas: 3\n\n  # ripe\n  list:\n  - a\n\nhttp:\n"}, []string{"\n# fruit:\n#   bananas: 3\n\n  # ripe\n#   list:\n#   - a\n\nhttp:\n"}, "line 16: fruit is put out of force"},
-		{"value", []string{"level: info", "level: loud"}, []string{"\n  # level: loud"}, "line 7: level is put out of force"},
-		{"a guess that does not help", []string{"http:\n", "http:\n  timeout: 3 bananas\n"}, []string{"\n  # timeout: 3 bananas\n"}, "line 17: timeout is put out of force"},
+		{"unknown key", []string{"http:\n", "http:\n  bananas: 3\n"}, []string{"\n  # bananas: 3\n"}, "line 17: bananas is commented out"},
+		{"unknown section", []string{"\nhttp:\n", "\nfruit:\n  bananas: 3\n\n  # ripe\n  list:\n  - a\n\nhttp:\n"}, []string{"\n# fruit:\n#   bananas: 3\n\n  # ripe\n#   list:\n#   - a\n\nhttp:\n"}, "line 16: fruit is commented out"},
+		{"value", []string{"level: info", "level: loud"}, []string{"\n  # level: loud"}, "line 7: level is commented out"},
+		{"a guess that does not help", []string{"http:\n", "http:\n  timeout: 3 bananas\n"}, []string{"\n  # timeout: 3 bananas\n"}, "line 17: timeout is commented out"},
 		{"tab", []string{"  addr:", "\taddr:"}, []string{"\n  addr: \":5443\""}, "line 17: tabs become blanks"},
 		{"three at once", []string{"  addr:", "\tadr:", "level: info", "levle: info"}, []string{"\n  addr: \":5443\"", "\n  level: info"}, "line 7: levle becomes level\nline 17: adr becomes addr"},
-		{"same key twice", []string{"level: info", "level: info\n  level: debug"}, []string{"\n  # level: debug"}, "line 8: level is put out of force"},
+		{"same key twice", []string{"level: info", "level: info\n  level: debug"}, []string{"\n  # level: debug"}, "line 8: level is commented out"},
 		{"who may come in is not guessed", []string{"realm: packhouse", "realm: packhouse\n    allowed: [10.0.0.0/8]"}, nil, ""},
 		{"TLS is not guessed", []string{"minimumtls: tls1.2", "minimumtls: tls9"}, nil, ""},
 		{"the address is not guessed", []string{`addr: ":5443"`, "addr: everywhere"}, nil, ""},
@@ -74,7 +74,7 @@ func TestMend(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			m, in := broken(t, tc.edit...)
-			way := repairNamed(plan.Repairs(t.Context(), m, in, in.ConfigData), "mend")
+			way := repairNamed(plan.Repairs(t.Context(), m, in, in.ConfigData), plan.InPlace)
 			if len(tc.mended) == 0 {
 				if way != nil {
 					t.Fatalf("mended by %q:\n%s", way.Steps, way.Data)
@@ -107,7 +107,7 @@ func TestMend(t *testing.T) {
 func TestRepairIsKeptInTheBackup(t *testing.T) {
 	m, in := broken(t, "  addr:", "  # by hand\n  adr:")
 	edited := bytes.Clone(in.ConfigData)
-	way := repairNamed(plan.Repairs(t.Context(), m, in, in.ConfigData), "mend")
+	way := repairNamed(plan.Repairs(t.Context(), m, in, in.ConfigData), plan.InPlace)
 	planned, err := plan.ForRepair(in, in.ConfigData, way.Data, way.Steps)
 	if err != nil {
 		t.Fatal(err)
@@ -209,7 +209,7 @@ func TestRepairAnewKeepsSettings(t *testing.T) {
 // TestRepairLooksAgain: a file that became another meanwhile is not written over, and what the server would refuse is never written.
 func TestRepairLooksAgain(t *testing.T) {
 	m, in := broken(t, "  addr:", "  adr:")
-	way := repairNamed(plan.Repairs(t.Context(), m, in, in.ConfigData), "mend")
+	way := repairNamed(plan.Repairs(t.Context(), m, in, in.ConfigData), plan.InPlace)
 	if _, err := plan.ForRepair(in, []byte("something else"), way.Data, nil); err == nil ||
 		!strings.Contains(err.Error(), "another file meanwhile") {
 		t.Errorf("planned over a file that nobody looked at: %v", err)

@@ -181,5 +181,5 @@ func putOut(p finding.Finding, t *text) string {
 		}
 		t.lines[i] = slices.Concat(t.lines[i][:indent], []byte("# "), t.lines[i][indent:])
 	}
-	return name + " is put out of force with a #, and stays readable"
+	return name + " is commented out with a #, and stays readable"
 }

@@ -32,10 +32,13 @@ type ExcerptLine struct {
 	Here   bool // the faulty line
 }
 
+// InPlace is the ID of the repair that changes single values.
+const InPlace = "in-place"
+
 // Repair is a way to repair a configuration so that the server accepts it.
 type Repair struct {
-	ID    string   // "mend", "backup" or "anew"
-	Title string   // "Put it right"
+	ID    string   // InPlace, "backup" or "anew"
+	Title string   // "Repair in place"
 	Text  string   // a sentence that describes it
 	Steps []string // changes, for the review
 	Data  []byte   // resulting myconfig.yml
@@ -65,13 +68,13 @@ func Repairs(ctx context.Context, m *machine.Machine, in *installation.Installed
 	var ways []Repair
 	if mended, steps, ok := mend(path, data); ok {
 		ways = append(ways, Repair{
-			ID: "mend", Title: "Put it right", Steps: steps, Data: mended,
+			ID: InPlace, Title: "Repair in place", Steps: steps, Data: mended,
 			Text: countLines(len(steps)) + " of the file, the rest stays as it is",
 		})
 	}
 	if kept := goodConfig(in); kept != nil && !bytes.Equal(kept.data, data) {
 		ways = append(ways,
-			Repair{ID: "backup", Title: "Take the backup", Text: kept.what, Data: kept.data, Steps: []string{kept.what}})
+			Repair{ID: "backup", Title: "Restore the backup", Text: kept.what, Data: kept.data, Steps: []string{kept.what}})
 	}
 	if fresh := fromGlimpse(ctx, in, m, data); fresh != nil {
 		ways = append(ways, Repair{

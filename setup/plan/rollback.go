@@ -48,7 +48,7 @@ func Rollback(ctx context.Context, in *installation.Installed) (*Plan, error) {
 	}
 	if c := b.plan.Change(installation.ConfigFile); c != nil && c.Kind != setup.Remove {
 		for _, p := range problemsOf(c.Path, c.After) { // edited by hand before it was repaired
-			b.plan.Findings = append(b.plan.Findings, setup.Warn(p.Code, fmt.Sprintf("the server would not start on that %s: line %d, %s", installation.ConfigFile, p.Line, p.What), ""))
+			b.plan.Findings = append(b.plan.Findings, setup.Warn(p.Code, fmt.Sprintf("the server would refuse this %s: line %d, %s", installation.ConfigFile, p.Line, p.What), ""))
 		}
 	}
 	return b.plan, nil

@@ -53,7 +53,7 @@ func (h *byHand) installs() {
 		c.wants(question)
 		c.keys(enter)
 	}
-	c.wants("This is what will be written", "systemd runs the server as packhouse", "enter write")
+	c.wants("These files will be written", "systemd runs the server as packhouse", "enter write")
 	if _, code := h.try("", "test", "-e", "/etc/packhouse"); code == 0 {
 		h.t.Error("something was written before the review was agreed to")
 	}
@@ -100,7 +100,7 @@ func (c *console) chooses(task string) {
 // isProven waits for the checks, of which none may have failed.
 func (c *console) isProven() {
 	c.t.Helper()
-	c.wants("checks passed", "enter go on")
+	c.wants("checks passed", "enter next")
 	if text := c.text(); strings.Contains(text, "✗") {
 		c.t.Errorf("a check failed:\n%s", text)
 	}
@@ -131,7 +131,7 @@ func (h *byHand) runsOn() {
 func (h *byHand) renews() {
 	c := h.opens()
 	c.chooses("Renew the certificate")
-	c.wants("This is what changes", "certs/tls.crt", "w write")
+	c.wants("These changes will be made", "certs/tls.crt", "w write")
 	c.keys("w")
 	c.isProven()
 	c.goesHome("The registry works", "as it was before")
@@ -157,7 +157,7 @@ func (h *byHand) addsUser() {
 	c.keys(enter)
 	c.wants("late   reader  password typed")
 	c.keys(enter)
-	c.wants("This is what changes", "user late added as reader", "w write")
+	c.wants("These changes will be made", "user late added as reader", "w write")
 	c.keys("w")
 	c.isProven()
 	c.goesHome("The registry works")
@@ -173,7 +173,7 @@ func (h *byHand) addsUser() {
 func (h *byHand) goesBack() {
 	c := h.opens()
 	c.chooses("Roll back")
-	c.wants("This is what changes", "auth/htpasswd-basic", "w write")
+	c.wants("These changes will be made", "auth/htpasswd-basic", "w write")
 	c.keys("w")
 	c.isProven()
 	c.goesHome()

@@ -13,7 +13,7 @@ import (
 	"packhouse/setup/check"
 	"packhouse/setup/installation"
 	"packhouse/setup/plan"
-	"packhouse/tui"
+	"packhouse/tui/session"
 )
 
 // TestConcluded verifies that the wizard exits with 1 only if nothing was written, and moves the CA's key only if no
@@ -24,27 +24,27 @@ func TestConcluded(t *testing.T) {
 	if err := errors.Join(os.Mkdir(filepath.Dir(key), 0o700), os.WriteFile(key, []byte("key"), 0o600)); err != nil {
 		t.Fatal(err)
 	}
-	written := func(stage tui.Stage, status check.Status) tui.Outcome {
-		return tui.Outcome{
+	written := func(stage session.Stage, status check.Status) session.Outcome {
+		return session.Outcome{
 			Stage: stage, Plan: &plan.Plan{Dir: dir}, Applied: &apply.Applied{},
 			Report: check.Report{Results: []check.Result{{Status: status}}},
 		}
 	}
 	for _, tc := range []struct {
 		name    string
-		outcome tui.Outcome
+		outcome session.Outcome
 		err     error
 		target  string
 		code    int
 		moved   bool
 	}{
-		{"nothing written", tui.Outcome{}, nil, "", cli.ExitFailed, false},
-		{"terminal lost before", tui.Outcome{}, io.ErrUnexpectedEOF, "", cli.ExitFailed, false},
-		{"terminal lost after", written(tui.Applied, check.Passed), io.ErrUnexpectedEOF, "", cli.ExitFindings, false},
-		{"not checked", written(tui.Applied, check.Passed), nil, "new.key", cli.ExitFindings, false},
-		{"check failed", written(tui.Proved, check.Failed), nil, "new.key", cli.ExitFindings, false},
-		{"key cannot be moved", written(tui.Proved, check.Passed), nil, "none/new.key", cli.ExitFindings, false},
-		{"proven", written(tui.Proved, check.Passed), nil, "new.key", cli.ExitOK, true},
+		{"nothing written", session.Outcome{}, nil, "", cli.ExitFailed, false},
+		{"terminal lost before", session.Outcome{}, io.ErrUnexpectedEOF, "", cli.ExitFailed, false},
+		{"terminal lost after", written(session.Applied, check.Passed), io.ErrUnexpectedEOF, "", cli.ExitFindings, false},
+		{"not checked", written(session.Applied, check.Passed), nil, "new.key", cli.ExitFindings, false},
+		{"check failed", written(session.Proved, check.Failed), nil, "new.key", cli.ExitFindings, false},
+		{"key cannot be moved", written(session.Proved, check.Passed), nil, "none/new.key", cli.ExitFindings, false},
+		{"proven", written(session.Proved, check.Passed), nil, "new.key", cli.ExitOK, true},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			o := setupOptions{dir: dir}

@@ -11,7 +11,7 @@ import (
 	"packhouse/server/config"
 	"packhouse/setup"
 	"packhouse/setup/installation"
-	"packhouse/tui"
+	"packhouse/tui/session"
 )
 
 // Open runs "packhouse" without arguments on a terminal: the manager if there is an installation,
@@ -34,7 +34,7 @@ func (s *Run) Open(ctx context.Context) error {
 
 // lookAfter returns the answers and the state of the installation, for the manager's first screen
 // and each return to it.
-func (a *asked) lookAfter(ctx context.Context) (tui.Beginning, error) {
+func (a *asked) lookAfter(ctx context.Context) (session.Beginning, error) {
 	b, err := a.beginWith(ctx, Run{App: a.App, o: a.o, looks: true})
 	if err != nil {
 		return b, err

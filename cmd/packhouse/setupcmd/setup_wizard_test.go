@@ -15,7 +15,7 @@ import (
 	"packhouse/cmd/packhouse/cli"
 	"packhouse/cmd/packhouse/porttest"
 	"packhouse/setup/installation"
-	"packhouse/tui"
+	"packhouse/tui/session"
 )
 
 // TestLeavingChecksSaysWhatStays leaves the wizard once the files are written: the normal screen says that they stay.
@@ -28,7 +28,7 @@ func TestLeavingChecksSaysWhatStays(t *testing.T) {
 			o:   setupOptions{dir: "/etc/pack house"},
 		},
 	}
-	_ = a.concluded(tui.Outcome{Stage: tui.Applied}, nil)
+	_ = a.concluded(session.Outcome{Stage: session.Applied}, nil)
 	for _, want := range []string{"the installation in /etc/pack house is written and stays", "check --dir '/etc/pack house' completes them", "rollback --dir '/etc/pack house' goes back"} {
 		if !strings.Contains(said.String(), want) {
 			t.Errorf("%q is not in %q", want, said.String())

@@ -23,6 +23,7 @@ import (
 	"packhouse/setup/plan"
 	"packhouse/tui"
 	"packhouse/tui/logview"
+	"packhouse/tui/session"
 )
 
 // logLines is the number of lines of the server's log that the wizard keeps.
@@ -56,13 +57,14 @@ func (s *Run) wizard(ctx context.Context) error {
 // options returns the dependencies of the terminal interface.
 func (a *asked) options() tui.Options {
 	return tui.Options{
-		In: a.Stdin, Log: a.ring, Now: a.Now,
-		Begin: a.begin, Plan: a.plan, Apply: a.apply, Reread: a.reread, Rollback: a.planRollback,
-		Editor: a.editor, Look: a.glance, Start: a.start,
-		Pasteable: a.Pasteable, Stop: a.stopServer, Uninstall: a.uninstaller,
-		Prove: func(ctx context.Context, _ *plan.Plan, report func(check.Event)) check.Report {
-			return a.proof.Load().Check(ctx, report)
+		Options: session.Options{
+			Begin: a.begin, Plan: a.plan, Apply: a.apply, Reread: a.reread, Rollback: a.planRollback,
+			Observe: a.observe, Start: a.start, Stop: a.stopServer, Pasteable: a.Pasteable,
+			Prove: func(ctx context.Context, _ *plan.Plan, report func(check.Event)) check.Report {
+				return a.proof.Load().Check(ctx, report)
+			},
 		},
+		In: a.Stdin, Log: a.ring, Now: a.Now, Editor: a.editor, Uninstall: a.uninstaller,
 	}
 }
 
@@ -79,7 +81,7 @@ func (a *asked) run(ctx context.Context, o tui.Options) error {
 
 // concluded prints the outcome of the wizard and returns the error to exit with. err is the error
 // of the terminal.
-func (a *asked) concluded(outcome tui.Outcome, err error) error {
+func (a *asked) concluded(outcome session.Outcome, err error) error {
 	err = a.conclude(outcome, err)
 	if outcome.Applied != nil {
 		return deployment.AfterChange(err)
@@ -87,11 +89,11 @@ func (a *asked) concluded(outcome tui.Outcome, err error) error {
 	return err
 }
 
-func (a *asked) conclude(outcome tui.Outcome, err error) error {
+func (a *asked) conclude(outcome session.Outcome, err error) error {
 	if outcome.Removed {
 		return err
 	}
-	if outcome.Stage == tui.Applied {
+	if outcome.Stage == session.Applied {
 		a.Say("the installation in %s is written and stays; its checks were not completed", a.o.dir)
 		a.Hint(
 			"%s completes them, %s goes back", a.Command("check", "--dir", a.o.dir),
@@ -114,7 +116,7 @@ func (a *asked) conclude(outcome tui.Outcome, err error) error {
 			outcome.Card.Password = "in " + path
 		}
 	}
-	proven := outcome.Stage >= tui.Proved && outcome.Report.Worst() != check.Failed
+	proven := outcome.Stage >= session.Proved && outcome.Report.Worst() != check.Failed
 	if proven && outcome.Applied != nil && outcome.Plan != nil {
 		moved := certcmd.MoveCAKey(context.Background(), a.App, outcome.Plan.Dir, a.o.moveCAKey)
 		if moved != nil {
@@ -124,7 +126,7 @@ func (a *asked) conclude(outcome tui.Outcome, err error) error {
 			outcome.Card.MoveCAKey = nil
 		}
 	}
-	if outcome.Stage >= tui.Proved && (!outcome.Managed || outcome.Applied != nil) {
+	if outcome.Stage >= session.Proved && (!outcome.Managed || outcome.Applied != nil) {
 		a.showCard(outcome.Card)
 	}
 	if err != nil {
@@ -136,21 +138,21 @@ func (a *asked) conclude(outcome tui.Outcome, err error) error {
 	return nil
 }
 
-func (a *asked) begin(ctx context.Context) (tui.Beginning, error) {
+func (a *asked) begin(ctx context.Context) (session.Beginning, error) {
 	return a.beginWith(ctx, Run{App: a.App, o: a.o})
 }
 
 // beginWith detects the machine and loads the installation.
-func (a *asked) beginWith(ctx context.Context, seen Run) (tui.Beginning, error) {
+func (a *asked) beginWith(ctx context.Context, seen Run) (session.Beginning, error) {
 	if err := seen.look(ctx); err != nil {
-		return tui.Beginning{}, err
+		return session.Beginning{}, err
 	}
 	a.found.Store(seen.machine)
 	a.shown.Store(seen.installed)
 	input := a.input
 	input.Quick = true // probes run step by step
 	resolved, findings := answer.Resolve(ctx, seen.machine, seen.installed, input)
-	return tui.Beginning{Machine: seen.machine, Installed: seen.installed, Resolved: resolved, Findings: findings}, nil
+	return session.Beginning{Machine: seen.machine, Installed: seen.installed, Resolved: resolved, Findings: findings}, nil
 }
 
 func (a *asked) plan(ctx context.Context, resolved answer.Resolved) (*plan.Plan, error) {
@@ -184,8 +186,8 @@ func (a *asked) reread(context.Context) (*installation.Installed, error) {
 	return installed, err
 }
 
-// glance returns the state of storage and certificate, without contacting the server.
-func (a *asked) glance(ctx context.Context) *installation.State {
+// observe returns the state of storage and certificate, without contacting the server.
+func (a *asked) observe(ctx context.Context) *installation.State {
 	installed, err := installation.Load(a.o.dir)
 	if err != nil || ctx.Err() != nil {
 		return nil
