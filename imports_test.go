@@ -33,8 +33,12 @@ var mayImport = map[string][]string{
 	"cmd/packhouse/porttest":   {},
 
 	// The side of the terminal.
-	"tui":         {"tui/session", "setup/...", groundFloor},
-	"tui/session": {"setup/...", groundFloor},
+	"tui": {"tui/session", "tui/describe", "setup/...", groundFloor},
+	"tui/lines": {
+		"tui/session", "tui/describe", "tui/echo", "tui/layout", "tui/theme", "setup/...", groundFloor,
+	},
+	"tui/describe": {"tui/session", "tui/layout", "tui/theme", "setup/...", groundFloor},
+	"tui/session":  {"setup/...", groundFloor},
 	"setup/apply": {
 		"setup", "setup/machine", "setup/installation", "setup/question", "setup/answer", "setup/plan", groundFloor,
 	},

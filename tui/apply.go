@@ -6,6 +6,7 @@ import (
 	"github.com/charmbracelet/bubbles/key"
 	tea "github.com/charmbracelet/bubbletea"
 
+	"packhouse/tui/describe"
 	"packhouse/tui/layout"
 	"packhouse/tui/session"
 	"packhouse/tui/theme"
@@ -25,14 +26,6 @@ type (
 	writingMsg struct{ verb, path string }
 	appliedMsg struct{ result session.ApplyResult }
 )
-
-// progressText describes a change that is being made.
-func progressText(verb, path string) string {
-	if path == "." {
-		return verb + " the directory"
-	}
-	return verb + " " + path
-}
 
 // Init implements screen: it applies the plan.
 func (a *applyScreen) Init() tea.Cmd {
@@ -68,7 +61,7 @@ func (a *applyScreen) Update(msg tea.Msg) tea.Cmd {
 		if a.doing != "" {
 			a.done = append(a.done, a.doing)
 		}
-		a.doing = progressText(msg.verb, msg.path)
+		a.doing = describe.Progress(msg.verb, msg.path)
 	case appliedMsg:
 		return a.applied(msg.result)
 	}
@@ -104,19 +97,19 @@ func (a *applyScreen) View(width, height int) ([]string, string) {
 	t := a.theme
 	var lines []string
 	for _, done := range a.done {
-		lines = append(lines, layout.Cut(t.Good.Render(theme.Done)+" "+clean(done), width))
+		lines = append(lines, layout.Cut(t.Good.Render(theme.Done)+" "+layout.Clean(done), width))
 	}
 	switch {
 	case a.err != nil:
-		for _, line := range layout.Hang(theme.Failed+" ", clean(session.Words(a.err)), width) {
+		for _, line := range layout.Hang(theme.Failed+" ", layout.Clean(session.Words(a.err)), width) {
 			lines = append(lines, t.Bad.Render(line))
 		}
 		lines = append(lines, "")
 		lines = append(lines, layout.Wrap("The installation is as it was before.", width)...)
 	case a.doing != "":
-		lines = append(lines, layout.Cut(a.spinner.View()+" "+clean(a.doing), width))
+		lines = append(lines, layout.Cut(a.spinner.View()+" "+layout.Clean(a.doing), width))
 	}
-	return scroll(lines, &a.top, len(lines)-1, height)
+	return layout.Scroll(lines, &a.top, len(lines)-1, height)
 }
 
 // Keys implements screen.

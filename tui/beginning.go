@@ -54,7 +54,7 @@ func (b *beginningScreen) Update(msg tea.Msg) tea.Cmd {
 // View implements screen.
 func (b *beginningScreen) View(width, _ int) ([]string, string) {
 	if b.notice != "" {
-		return layout.Wrap(clean(b.notice), width), ""
+		return layout.Wrap(layout.Clean(b.notice), width), ""
 	}
 	return layout.Wrap("Reading this machine: its names, its addresses, what is installed.", width), ""
 }

@@ -1,14 +1,13 @@
 package tui
 
 import (
-	"strings"
-
 	"github.com/charmbracelet/bubbles/key"
 	tea "github.com/charmbracelet/bubbletea"
 	"github.com/charmbracelet/x/ansi"
 
 	"packhouse/setup/check"
 	"packhouse/setup/plan"
+	"packhouse/tui/describe"
 	"packhouse/tui/layout"
 	"packhouse/tui/theme"
 )
@@ -33,7 +32,7 @@ func (c *cardScreen) Update(msg tea.Msg) tea.Cmd {
 	if !ok {
 		return nil
 	}
-	c.top = scrolled(c.top, pressed.name, c.height)
+	c.top = layout.Scrolled(c.top, pressed.name, c.height)
 	switch pressed.name {
 	case "p":
 		if len(c.session.Generated) > 0 {
@@ -83,7 +82,7 @@ func (c *cardScreen) Help() string { return cardHelp }
 
 // View implements screen.
 func (c *cardScreen) View(width, height int) ([]string, string) {
-	return scroll(c.cardLines(width), &c.top, -1, height)
+	return layout.Scroll(c.cardLines(width), &c.top, -1, height)
 }
 
 // Keys implements screen.
@@ -133,13 +132,13 @@ func (c *cardScreen) cardLines(width int) []string {
 	case check.Warning:
 		sign, style = theme.Caution, t.Warning
 	}
-	lines = append(lines, style.Render(layout.Cut(sign+" "+summary(c.session.Outcome.Report), width)), "")
+	lines = append(lines, style.Render(layout.Cut(sign+" "+describe.Report(c.session.Outcome.Report), width)), "")
 	row := func(label, value string) {
 		if value == "" {
 			return
 		}
 		const labelWidth = 12
-		value = clean(value)
+		value = layout.Clean(value)
 		if ansi.StringWidth(value) > width-labelWidth { // text to copy gets a line of its own
 			lines = append(lines, t.Muted.Render(label))
 			lines = append(lines, layout.Wrap(value, width)...)
@@ -156,12 +155,12 @@ func (c *cardScreen) cardLines(width int) []string {
 	}
 	if card.MoveCAKey != nil {
 		lines = append(lines, "")
-		lines = append(lines, layout.Wrap(clean(card.MoveCAKey.Title), width)...)
-		lines = append(lines, shellLines(clean(card.MoveCAKey.Line), width)...)
+		lines = append(lines, layout.Wrap(layout.Clean(card.MoveCAKey.Title), width)...)
+		lines = append(lines, layout.Shell(layout.Clean(card.MoveCAKey.Line), width)...)
 	}
 	for _, command := range card.Commands {
-		lines = append(lines, "", t.Title.Render(clean(command.Title)))
-		lines = append(lines, shellLines(clean(command.Line), width)...)
+		lines = append(lines, "", t.Title.Render(layout.Clean(command.Title)))
+		lines = append(lines, layout.Shell(layout.Clean(command.Line), width)...)
 	}
 	lines = append(lines, "")
 	row("settings", card.Config)
@@ -173,7 +172,7 @@ func (c *cardScreen) cardLines(width int) []string {
 	}
 	if c.session.Outcome.Plan != nil { // the command that repeats the change
 		lines = append(lines, "", t.Title.Render(layout.Cut("the same without questions (typed passwords excepted)", width)))
-		lines = append(lines, shellLines(clean(c.session.Outcome.Plan.Resolved.CommandLine()), width)...)
+		lines = append(lines, layout.Shell(layout.Clean(c.session.Outcome.Plan.Resolved.CommandLine()), width)...)
 	}
 	return lines
 }
@@ -187,7 +186,7 @@ func (c *cardScreen) passwordLines(width int) []string {
 		if c.session.Outcome.Card.Password == "" {
 			return nil
 		}
-		return []string{layout.Cut(label("password")+clean(c.session.Outcome.Card.Password), width)}
+		return []string{layout.Cut(label("password")+layout.Clean(c.session.Outcome.Card.Password), width)}
 	}
 	var lines []string
 	for i, password := range passwords {
@@ -200,7 +199,7 @@ func (c *cardScreen) passwordLines(width int) []string {
 			text = password.Password.Reveal()
 		}
 		if len(passwords) > 1 || password.User != c.session.Outcome.Card.User {
-			text += "  " + t.Muted.Render("of "+clean(password.User))
+			text += "  " + t.Muted.Render("of "+layout.Clean(password.User))
 		}
 		lines = append(lines, layout.Cut(label(name)+text, width))
 	}
@@ -219,71 +218,4 @@ func (c *cardScreen) passwordLines(width int) []string {
 		lines = append(lines, layout.Cut(label("")+t.Muted.Render(line), width))
 	}
 	return lines
-}
-
-// shellLines breaks a command between words, with a backslash, so that it still works when it is
-// copied from the screen. It never breaks at a space within quotes.
-func shellLines(line string, width int) []string {
-	if ansi.StringWidth(line) <= width {
-		return []string{line}
-	}
-	var out []string
-	current, indent := "", ""
-	for _, word := range flagsWithValues(shellWords(line), width-4) {
-		switch {
-		case current == "":
-			current = indent + word
-		case ansi.StringWidth(current)+1+ansi.StringWidth(word)+2 <= width:
-			current += " " + word
-		default:
-			out = append(out, current+" \\")
-			indent = "  "
-			current = indent + word
-		}
-	}
-	return append(out, current)
-}
-
-// flagsWithValues joins each flag with its value if both fit on a line, so that "--san localhost"
-// is not split.
-func flagsWithValues(words []string, width int) []string {
-	var out []string
-	for i := 0; i < len(words); i++ {
-		word := words[i]
-		if strings.HasPrefix(word, "-") && i+1 < len(words) && !strings.HasPrefix(words[i+1], "-") &&
-			ansi.StringWidth(word+words[i+1])+1 <= width {
-			i++
-			word += " " + words[i]
-		}
-		out = append(out, word)
-	}
-	return out
-}
-
-// shellWords splits a line at the spaces that are not quoted.
-func shellWords(line string) []string {
-	var words []string
-	var word strings.Builder
-	quote := rune(0)
-	for _, r := range line {
-		switch {
-		case quote != 0:
-			if r == quote {
-				quote = 0
-			}
-		case r == '\'' || r == '"':
-			quote = r
-		case r == ' ':
-			if word.Len() > 0 {
-				words = append(words, word.String())
-				word.Reset()
-			}
-			continue
-		}
-		word.WriteRune(r)
-	}
-	if word.Len() > 0 {
-		words = append(words, word.String())
-	}
-	return words
 }

@@ -3,11 +3,11 @@ package tui
 import (
 	"fmt"
 	"strings"
-	"time"
 
 	"github.com/charmbracelet/x/ansi"
 
 	"packhouse/setup/check"
+	"packhouse/tui/describe"
 	"packhouse/tui/layout"
 	"packhouse/tui/theme"
 )
@@ -19,9 +19,9 @@ func (c *checksScreen) checkLines(row checkRow, width int) []string {
 	const titleWidth = 16
 	if row.result == nil {
 		if row.doing == "" {
-			return []string{layout.Cut(t.Muted.Render(theme.Ahead+" "+clean(row.title)), width)}
+			return []string{layout.Cut(t.Muted.Render(theme.Ahead+" "+layout.Clean(row.title)), width)}
 		}
-		return []string{layout.Cut(c.spinner.View()+" "+layout.Pad(clean(row.title), titleWidth)+"  "+t.Muted.Render(clean(row.doing)+" …"), width)}
+		return []string{layout.Cut(c.spinner.View()+" "+layout.Pad(layout.Clean(row.title), titleWidth)+"  "+t.Muted.Render(layout.Clean(row.doing)+" …"), width)}
 	}
 	result := row.result
 	sign, word, style := theme.Unknown, string(check.NotProven)+": ", t.Muted
@@ -34,20 +34,20 @@ func (c *checksScreen) checkLines(row checkRow, width int) []string {
 		sign, word, style = theme.Failed, "failed: ", t.Bad
 	case check.NotProven:
 	}
-	took := duration(result.Took)
+	took := describe.Duration(result.Took)
 	room := width - 2 - titleWidth - 2 - ansi.StringWidth(took) - 1
 	if room < 20 { // too narrow for columns: the observation goes below
-		lines := []string{layout.Ends(style.Render(sign)+" "+clean(result.Title), t.Muted.Render(took), width)}
-		lines = append(lines, c.indented(word+result.Seen+reason(result), width, style, result.Status == check.Passed)...)
+		lines := []string{layout.Ends(style.Render(sign)+" "+layout.Clean(result.Title), t.Muted.Render(took), width)}
+		lines = append(lines, c.indented(word+result.Seen+describe.Reason(result), width, style, result.Status == check.Passed)...)
 		return append(lines, c.adviceLines(result.Advice, 2, width)...)
 	}
-	seen := layout.Wrap(word+clean(result.Seen), room)
-	lines := []string{layout.Ends(style.Render(sign)+" "+layout.Pad(clean(result.Title), titleWidth)+"  "+seen[0], t.Muted.Render(took), width)}
+	seen := layout.Wrap(word+layout.Clean(result.Seen), room)
+	lines := []string{layout.Ends(style.Render(sign)+" "+layout.Pad(layout.Clean(result.Title), titleWidth)+"  "+seen[0], t.Muted.Render(took), width)}
 	for _, line := range seen[1:] {
 		lines = append(lines, fmt.Sprintf("%*s", titleWidth+4, "")+line)
 	}
-	if why := reason(result); why != "" && result.Status != check.Passed {
-		for _, line := range layout.Wrap(clean(why[1:]), width-titleWidth-4) {
+	if why := describe.Reason(result); why != "" && result.Status != check.Passed {
+		for _, line := range layout.Wrap(layout.Clean(why[1:]), width-titleWidth-4) {
 			lines = append(lines, fmt.Sprintf("%*s", titleWidth+4, "")+style.Render(line))
 		}
 	}
@@ -60,7 +60,7 @@ func (c *checksScreen) adviceLines(advice string, indent, width int) []string {
 	if advice == "" {
 		return nil
 	}
-	sentence, copied, _ := strings.Cut(clean(advice), "\n")
+	sentence, copied, _ := strings.Cut(layout.Clean(advice), "\n")
 	var out []string
 	margin := strings.Repeat(" ", indent)
 	for _, line := range layout.Hang("· ", sentence, width-indent) {
@@ -82,7 +82,7 @@ func (c *checksScreen) adviceLines(advice string, indent, width int) []string {
 
 func (c *checksScreen) indented(text string, width int, style interface{ Render(...string) string }, quiet bool) []string {
 	var out []string
-	for _, line := range layout.Wrap(clean(text), width-2) {
+	for _, line := range layout.Wrap(layout.Clean(text), width-2) {
 		if quiet {
 			out = append(out, "  "+c.theme.Muted.Render(line))
 		} else {
@@ -90,51 +90,4 @@ func (c *checksScreen) indented(text string, width int, style interface{ Render(
 		}
 	}
 	return out
-}
-
-// reason returns cause, remedy and code of a finding, each on its own line.
-func reason(result *check.Result) string {
-	out := ""
-	if result.Finding.What != "" {
-		out += "\ncause: " + result.Finding.What
-	}
-	if result.Finding.Remedy != "" {
-		out += "\nremedy: " + result.Finding.Remedy
-	}
-	if result.Finding.Code != "" {
-		out += "\n(" + result.Finding.Code + ")"
-	}
-	return out
-}
-
-// summary returns the result of the checks in one sentence.
-func summary(report check.Report) string {
-	count := make(map[check.Status]int)
-	for _, result := range report.Results {
-		count[result.Status]++
-	}
-	var text strings.Builder
-	fmt.Fprintf(&text, "%d of %d checks passed", count[check.Passed], len(report.Results))
-	for _, rest := range []struct {
-		status check.Status
-		words  string
-	}{{check.Failed, "failed"}, {check.Warning, "with a warning"}, {check.NotProven, "not proven"}} {
-		if n := count[rest.status]; n > 0 {
-			fmt.Fprintf(&text, ", %d %s", n, rest.words)
-		}
-	}
-	return text.String()
-}
-
-// duration formats a duration for people.
-func duration(d time.Duration) string {
-	switch {
-	case d <= 0:
-		return ""
-	case d < time.Millisecond:
-		return "<1 ms"
-	case d < time.Second:
-		return fmt.Sprintf("%d ms", d.Milliseconds())
-	}
-	return fmt.Sprintf("%.1f s", d.Seconds())
 }

@@ -9,6 +9,7 @@ import (
 	"packhouse/setup/check"
 	"packhouse/setup/installation"
 	"packhouse/spelling"
+	"packhouse/tui/describe"
 	"packhouse/tui/layout"
 	"packhouse/tui/session"
 	"packhouse/tui/theme"
@@ -129,7 +130,7 @@ func (c *checksScreen) canRollBack() bool {
 }
 
 func (c *checksScreen) key(name string) tea.Cmd {
-	if top := scrolled(c.top, name, c.height); top != c.top {
+	if top := layout.Scrolled(c.top, name, c.height); top != c.top {
 		c.top, c.held = top, true
 	}
 	switch name {
@@ -205,7 +206,7 @@ func (c *checksScreen) View(width, height int) ([]string, string) {
 	if c.held {
 		focus = -1
 	}
-	return scroll(lines, &c.top, focus, height)
+	return layout.Scroll(lines, &c.top, focus, height)
 }
 
 // allChecks draws every check in its order, with the summary at the end.
@@ -274,7 +275,7 @@ func (c *checksScreen) worstChecks(width int) (lines []string, focus int) {
 }
 
 func (c *checksScreen) summaryLines(width int) []string {
-	lines := layout.Wrap(summary(*c.report), width)
+	lines := layout.Wrap(describe.Report(*c.report), width)
 	for i := range lines {
 		lines[i] = c.theme.Title.Render(lines[i])
 	}
@@ -285,7 +286,7 @@ func (c *checksScreen) summaryLines(width int) []string {
 func (c *checksScreen) startLines(width int) []string {
 	switch {
 	case c.startErr != nil:
-		lines := layout.Hang(theme.Failed+" ", "The server did not start: "+clean(c.startErr.Error()), width)
+		lines := layout.Hang(theme.Failed+" ", "The server did not start: "+layout.Clean(c.startErr.Error()), width)
 		for i := range lines {
 			lines[i] = c.theme.Bad.Render(lines[i])
 		}

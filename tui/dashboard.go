@@ -20,19 +20,19 @@ func (l *logScreen) dashboardLines(width int) []string {
 		case theme.Failed:
 			style = t.Bad
 		}
-		return layout.Cut(t.Muted.Render(layout.Pad(label, 12))+style.Render(sign)+" "+clean(text), width)
+		return layout.Cut(t.Muted.Render(layout.Pad(label, 12))+style.Render(sign)+" "+layout.Clean(text), width)
 	}
 	sign := theme.Done
-	if d.failed > 0 {
+	if d.Failed > 0 {
 		sign = theme.Failed
 	}
-	rate := d.rate(l.options.Now())
+	rate := d.Rate(l.options.Now())
 	lines := []string{row("requests", sign, fmt.Sprintf("%.1f/s over the last minute, %d in all, %d refused, %s", rate,
-		d.total, d.refused, spelling.Count(d.failed, "error")))}
-	if d.lastPush == "" {
+		d.Total, d.Refused, spelling.Count(d.Failed, "error")))}
+	if d.LastPush == "" {
 		lines = append(lines, row("last push", " ", "none yet"))
 	} else {
-		lines = append(lines, row("last push", theme.Done, d.lastPush))
+		lines = append(lines, row("last push", theme.Done, d.LastPush))
 	}
 	if l.state == nil {
 		return lines

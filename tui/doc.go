@@ -23,6 +23,6 @@
 // screens, one type and file each, and draws the frame around them. Screens share a ui and do not
 // know each other: they move on through the router. Slow work runs as a background job, one at a
 // time, whose messages go to the screen that started it. The line mode drives the same session.
-// Package field has the input fields, layout computes frames, theme has the styles, logview the log,
-// and noquery keeps the library from querying the terminal for its colors.
+// Package field has the input fields, layout computes frames, theme has the styles, logview the
+// log, and noquery keeps the library from querying the terminal for its colors.
 package tui

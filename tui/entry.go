@@ -8,6 +8,7 @@ import (
 	"packhouse/finding"
 	"packhouse/setup"
 	"packhouse/setup/question"
+	"packhouse/tui/describe"
 	"packhouse/tui/field"
 	"packhouse/tui/layout"
 	"packhouse/tui/theme"
@@ -44,7 +45,7 @@ func newEntry(u *ui, q *question.Question, g *glance) *entry {
 	default:
 		options := field.TextOptions{Value: e.known, Spaces: q.Kind == question.Path || q.Kind == question.Text}
 		if q.Kind == question.Path {
-			options.Complete = new(completer).complete
+			options.Complete = new(field.Completer).Complete
 		}
 		line := field.NewText(t, options)
 		if q.Suggest != nil {
@@ -64,7 +65,7 @@ func (e *entry) options() []field.Option {
 	var out []field.Option
 	for _, o := range e.question.Choices(e.session.Machine, &e.session.Answers) {
 		out = append(out,
-			field.Option{Value: o.Value, Title: clean(o.Title), Text: clean(o.Text), Disabled: clean(o.Disabled)})
+			field.Option{Value: o.Value, Title: layout.Clean(o.Title), Text: layout.Clean(o.Text), Disabled: layout.Clean(o.Disabled)})
 	}
 	return out
 }
@@ -153,7 +154,7 @@ func (e *entry) checkName(name string) error {
 	answers.SANs = append(answers.SANs, setup.SAN{Name: name, Ticked: true, Origin: setup.SANTyped})
 	for _, f := range e.session.ValidateWith(e.ctx, e.question, &answers) {
 		if f.Severity == finding.Refused && f.Entry == name {
-			return errors.New(clean(f.Sentence()))
+			return errors.New(layout.Clean(f.Sentence()))
 		}
 	}
 	return nil
@@ -218,9 +219,9 @@ func (e *entry) open(width int, step string, alone bool) field.View {
 	var view field.View
 	if !alone && e.question.Title != step {
 		view.Lines = append(view.Lines,
-			layout.Ends(t.Title.Render(clean(e.question.Title)), t.Muted.Render(e.origin()), width))
+			layout.Ends(t.Title.Render(layout.Clean(e.question.Title)), t.Muted.Render(e.origin()), width))
 	}
-	view.Lines = append(view.Lines, layout.Wrap(clean(e.question.Ask), width)...)
+	view.Lines = append(view.Lines, layout.Wrap(layout.Clean(e.question.Ask), width)...)
 	view.Lines = append(view.Lines, "")
 	part := e.field.View(width)
 	view.Focus, view.Until = len(view.Lines)+part.Focus, len(view.Lines)+part.Until
@@ -247,22 +248,22 @@ func (e *entry) open(width int, step string, alone bool) field.View {
 // closed draws a question that is not open, in one line.
 func (e *entry) closed(width int) string {
 	t := e.theme
-	value := clean(e.session.Describe(e.question))
+	value := layout.Clean(e.session.Describe(e.question))
 	sign := "  "
 	if e.touched && e.refused() {
 		sign = t.Bad.Render(theme.Failed) + " "
 	}
-	label := layout.Pad(clean(e.question.Title), min(20, width/3))
+	label := layout.Pad(layout.Clean(e.question.Title), min(20, width/3))
 	return layout.Cut(sign+t.Muted.Render(label)+"  "+value, width)
 }
 
-func (e *entry) origin() string { return originWords(e.session.Origins[e.question.ID]) }
+func (e *entry) origin() string { return describe.Origin(e.session.Origins[e.question.ID]) }
 
 func rowsOf(sans []setup.SAN) []field.Row {
 	out := make([]field.Row, len(sans))
 	for i, san := range sans {
 		out[i] = field.Row{
-			Name: clean(san.Name), Note: clean(san.Origin), Ticked: san.Ticked, Own: san.Origin == setup.SANTyped,
+			Name: layout.Clean(san.Name), Note: layout.Clean(san.Origin), Ticked: san.Ticked, Own: san.Origin == setup.SANTyped,
 		}
 	}
 	return out

@@ -8,6 +8,7 @@ import (
 	"github.com/charmbracelet/bubbles/key"
 	"github.com/charmbracelet/x/ansi"
 
+	"packhouse/tui/describe"
 	"packhouse/tui/layout"
 	"packhouse/tui/session"
 	"packhouse/tui/theme"
@@ -41,7 +42,7 @@ func (m *model) frame() string {
 
 // header names the program and what is being set up.
 func (m *model) header(width int) string {
-	host := clean(m.session.Answers.Hostname)
+	host := layout.Clean(m.session.Answers.Hostname)
 	left := " " + m.theme.Brand.Render(m.options.Title)
 	return layout.Ends(left, m.theme.Title.Render(layout.Cut(host, max(width-len(m.options.Title)-4, 0)))+" ", width)
 }
@@ -56,7 +57,7 @@ func (m *model) foot(width int) []string {
 	case m.job != nil && m.job.slow && m.place != checking:
 		return []string{layout.Ends(" "+m.spinner.View()+" "+m.job.doing+" …", m.theme.Muted.Render("esc stops")+" ", width)}
 	case m.notice != "":
-		lines := layout.Hang(" "+theme.Caution+" ", clean(m.notice), width-1)
+		lines := layout.Hang(" "+theme.Caution+" ", layout.Clean(m.notice), width-1)
 		if len(lines) > mostNotice {
 			lines = append(lines[:mostNotice-1], layout.Cut(lines[mostNotice-1]+" "+layout.Ellipsis, width-1))
 		}
@@ -156,7 +157,7 @@ func (m *model) title() string {
 // body draws the main content within a height, and says how much is hidden.
 func (m *model) body(width, height int) ([]string, string) {
 	if m.helpOpen {
-		return scroll(m.helpText(width), &m.helpTop, -1, height)
+		return layout.Scroll(m.helpText(width), &m.helpTop, -1, height)
 	}
 	return m.screen().View(width, height)
 }
@@ -191,8 +192,8 @@ func (m *model) previewBox(width, height int) []string {
 	if m.place == reviewing && m.session.Plan != nil {
 		lines, focus, marks = m.review.configLines(innerWidth), 0, nil
 	}
-	top := &m.questions.preview.top
-	shown, below := scroll(lines, top, min(focus, len(lines)-1), innerHeight)
+	top := &m.questions.preview.Top
+	shown, below := layout.Scroll(lines, top, min(focus, len(lines)-1), innerHeight)
 	box := layout.Box{
 		Title: setupConfig, Remark: below, Edge: m.theme.Border, Head: m.theme.Muted,
 		Mark: m.theme.Accent.Render(theme.Changed),
@@ -209,7 +210,7 @@ func (m *model) stepList(height int) []string {
 	names := m.stepNames()
 	lines := make([]string, 0, len(names))
 	for i, name := range names {
-		name = layout.Cut(clean(name), stepsWidth-6)
+		name = layout.Cut(layout.Clean(name), stepsWidth-6)
 		switch {
 		case i == now:
 			lines = append(lines, m.theme.Accent.Render(theme.Current+" "+name))
@@ -230,17 +231,17 @@ func (m *model) helpText(width int) []string {
 	t := m.theme
 	if m.place != asking || m.questions.form().current() == nil {
 		var lines []string
-		for paragraph := range strings.SplitSeq(m.options.Pasteable(m.screen().Help()), "\n") {
+		for paragraph := range strings.SplitSeq(m.session.Options.Pasteable(m.screen().Help()), "\n") {
 			lines = append(lines, layout.Wrap(paragraph, width)...)
 		}
 		return lines
 	}
 	q := m.questions.form().current().question
-	lines := []string{t.Title.Render(layout.Cut(clean(q.Title), width)), ""}
-	for paragraph := range strings.SplitSeq(clean(q.Help), "\n") {
+	lines := []string{t.Title.Render(layout.Cut(layout.Clean(q.Title), width)), ""}
+	for paragraph := range strings.SplitSeq(layout.Clean(q.Help), "\n") {
 		lines = append(lines, layout.Wrap(paragraph, width)...)
 	}
-	if origin := originSentence(m.session.Origins[q.ID]); origin != "" {
+	if origin := describe.OriginSentence(m.session.Origins[q.ID]); origin != "" {
 		lines = append(lines, "", t.Muted.Render(layout.Cut(origin, width)))
 	}
 	if len(q.Flags) > 0 {
@@ -256,7 +257,7 @@ func (m *model) helpText(width int) []string {
 }
 
 func (m *model) helpKey(name string) {
-	m.helpTop = scrolled(m.helpTop, name, m.height)
+	m.helpTop = layout.Scrolled(m.helpTop, name, m.height)
 	switch name {
 	case "esc", "enter", "?", "f1", "q":
 		m.helpOpen = false

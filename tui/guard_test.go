@@ -37,7 +37,7 @@ func TestAServerThatComesUpLateIsStopped(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer null.Close()
-	if err := stopServer(s.m.session, null); err != nil {
+	if err := s.m.session.Close(null); err != nil {
 		t.Fatal(err)
 	}
 	select {

@@ -126,20 +126,6 @@ func TestEmptyIsExplained(t *testing.T) {
 	wantsLines(t, out, "Default: empty, which means: AWS. Your answer: ")
 }
 
-// Below ~ directories are offered as below any other.
-func TestHomeIsCompleted(t *testing.T) {
-	home := t.TempDir()
-	t.Setenv("HOME", home)
-	if err := os.MkdirAll(filepath.Join(home, "packs", "old"), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	for typed, want := range map[string]string{"~/pa": "~/packs/", "~/packs/o": "~/packs/old/", "~/x": "", "~": "", "~pa": ""} {
-		if got := strings.Join(completePath(typed), " "); got != want {
-			t.Errorf("%q is completed to %q, want %q", typed, got, want)
-		}
-	}
-}
-
 // A store of another installation can be taken over, and no is the default.
 func TestTakeOverInTheWizard(t *testing.T) {
 	root := t.TempDir()

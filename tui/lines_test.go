@@ -15,6 +15,7 @@ import (
 	"packhouse/setup/installation"
 	"packhouse/setup/plan"
 	"packhouse/setup/question"
+	"packhouse/tui/lines"
 	"packhouse/tui/session"
 )
 
@@ -22,20 +23,19 @@ import (
 func typeLines(t *testing.T, o Options, typed string) (string, session.Outcome, error) {
 	t.Helper()
 	var out bytes.Buffer
-	l := newLines(t.Context(), o.fill(), strings.NewReader(typed), &out)
-	err := l.run()
+	outcome, err := lines.Run(t.Context(), lines.Options{Options: o.Options, In: strings.NewReader(typed), Out: &out})
 	if strings.Contains(out.String(), secretWord) {
 		t.Fatalf("a secret was written:\n%s", out.String())
 	}
 	if strings.Contains(out.String(), "\x1b") {
 		t.Fatalf("something acts on the terminal: %q", out.String())
 	}
-	return out.String(), l.session.Outcome, err
+	return out.String(), outcome, err
 }
 
-func wantsLines(t *testing.T, out string, lines ...string) {
+func wantsLines(t *testing.T, out string, texts ...string) {
 	t.Helper()
-	for _, line := range lines {
+	for _, line := range texts {
 		before, after, found := strings.Cut(out, line)
 		if !found {
 			t.Fatalf("%q does not follow in\n%s", line, out)
@@ -84,7 +84,7 @@ func TestLinesEnd(t *testing.T) {
 			return nil, nil
 		}
 		_, outcome, err := typeLines(t, o, whole[:cut])
-		if !errors.Is(err, errNoMore) || outcome.Stage != session.Asked || outcome.ExitCode() != 1 {
+		if !errors.Is(err, lines.ErrInputEnded) || outcome.Stage != session.Asked || outcome.ExitCode() != 1 {
 			t.Fatalf("after %d bytes: stage %d, exit code %d, %v", cut, outcome.Stage, outcome.ExitCode(), err)
 		}
 	}
@@ -92,7 +92,7 @@ func TestLinesEnd(t *testing.T) {
 
 func TestLinesGoBack(t *testing.T) {
 	out, _, err := typeLines(t, fixtureOptions(), "back\n?\n\nback\nother.example.com\n\n\n\n\n\n\nback\nback\nquit")
-	if !errors.Is(err, errNoMore) {
+	if !errors.Is(err, lines.ErrInputEnded) {
 		t.Fatal(err)
 	}
 	wantsLines(

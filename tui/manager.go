@@ -14,8 +14,8 @@ import (
 // managerScreen shows the state of an installation, and the tasks that can be done with it.
 type managerScreen struct {
 	*ui
-	chooser      // among the tasks
-	entered bool // the first task was chosen
+	layout.Chooser      // among the tasks
+	entered        bool // the first task was chosen
 }
 
 // asIsMsg carries the plan of an installation that is checked without changes.
@@ -30,7 +30,7 @@ func (g *managerScreen) Init() tea.Cmd { return nil }
 // enter selects a task when the manager opens. Later it keeps the last selection.
 func (g *managerScreen) enter(first session.TaskID) {
 	if !g.entered {
-		g.entered, g.at = true, int(first)
+		g.entered, g.At = true, int(first)
 	}
 }
 
@@ -60,7 +60,7 @@ func (g *managerScreen) Update(msg tea.Msg) tea.Cmd {
 
 func (g *managerScreen) key(name string) tea.Cmd {
 	tasks := g.session.Tasks()
-	if g.chooser.key(name, len(tasks), g.height) {
+	if g.Key(name, len(tasks), g.height) {
 		return nil
 	}
 	switch name {
@@ -68,14 +68,14 @@ func (g *managerScreen) key(name string) tea.Cmd {
 		g.session.Unsaved = nil
 		return g.home()
 	case "enter", " ":
-		if g.at >= len(tasks) || g.job != nil {
+		if g.At >= len(tasks) || g.job != nil {
 			return nil
 		}
-		if chosen := tasks[g.at]; chosen.Closed != "" {
+		if chosen := tasks[g.At]; chosen.Closed != "" {
 			g.notice = chosen.Closed
 			return nil
 		}
-		return g.run(tasks[g.at].ID)
+		return g.run(tasks[g.At].ID)
 	case "q":
 		return g.finish()
 	case "esc":
@@ -166,13 +166,13 @@ func (g *managerScreen) View(width, height int) ([]string, string) {
 	var items []string
 	first, last := 0, 0
 	for i, task := range g.session.Tasks() {
-		if i == g.at {
+		if i == g.At {
 			first = len(items)
 		}
-		items = append(items, g.taskLines(task, i == g.at, width)...)
-		if i == g.at {
+		items = append(items, g.taskLines(task, i == g.At, width)...)
+		if i == g.At {
 			last = len(items) - 1
 		}
 	}
-	return g.chooser.show(g.stateLines(width), items, first, last, height)
+	return g.Show(g.stateLines(width), items, first, last, height)
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/charmbracelet/bubbles/spinner"
 	tea "github.com/charmbracelet/bubbletea"
 
+	"packhouse/tui/layout"
 	"packhouse/tui/session"
 	"packhouse/tui/theme"
 )
@@ -230,7 +231,7 @@ func (m *model) openSettings() tea.Cmd {
 	m.session.Resume("")
 	m.session.FromList = true
 	m.questions.build()
-	m.settings.chooser = chooser{}
+	m.settings.Chooser = layout.Chooser{}
 	m.place = choosing
 	return nil
 }
@@ -239,7 +240,7 @@ func (m *model) backToSettings(at int) bool {
 	if !m.session.FromList {
 		return false
 	}
-	m.settings.at = at
+	m.settings.At = at
 	m.place = choosing
 	return true
 }
@@ -259,7 +260,7 @@ func (m *model) begun() tea.Cmd {
 
 func (m *model) home() tea.Cmd {
 	m.place, m.session.Plan = managing, nil
-	m.manager.top = 0
+	m.manager.Top = 0
 	return m.screens[beginning].Init()
 }
 
@@ -289,7 +290,7 @@ func (m *model) askAgain() tea.Cmd {
 		return m.startOver()
 	case len(m.session.Steps) == 0:
 		return m.homeOr(func() tea.Cmd { return m.leave(syscall.SIGINT) })
-	case !m.backToSettings(m.settings.at):
+	case !m.backToSettings(m.settings.At):
 		m.openStep(len(m.session.Steps) - 1)
 	}
 	return nil

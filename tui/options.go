@@ -3,7 +3,6 @@ package tui
 import (
 	"errors"
 	"os"
-	"os/exec"
 	"time"
 
 	"packhouse/tui/logview"
@@ -19,13 +18,6 @@ type Options struct {
 
 	In, Out *os.File // the terminal: standard input and standard error, or /dev/tty for both
 
-	// Editor returns the command that edits a file, or nil if there is none. A nil Editor means the
-	// same.
-	Editor func(path string) *exec.Cmd
-	// Uninstall returns the command that asks for confirmation and removes the installation. Nil: not
-	// offered.
-	Uninstall func() *exec.Cmd
-
 	Log      *logview.Ring    // log output to show; nil: nothing is shown
 	Title    string           // in the upper left corner; empty: "packhouse setup"
 	NoColour bool             // weight and signs only, as with the environment variable NO_COLOR
@@ -34,12 +26,8 @@ type Options struct {
 
 // fill sets defaults.
 func (o Options) fill() Options {
-	o.Removable = o.Uninstall != nil
 	if o.Title == "" {
 		o.Title = "packhouse setup"
-	}
-	if o.Pasteable == nil {
-		o.Pasteable = func(text string) string { return text }
 	}
 	if o.Now == nil {
 		o.Now = time.Now

@@ -10,6 +10,7 @@ import (
 	"packhouse/finding"
 	"packhouse/setup/question"
 	"packhouse/tui/layout"
+	"packhouse/tui/preview"
 	"packhouse/tui/session"
 )
 
@@ -18,7 +19,7 @@ type questionsScreen struct {
 	*ui
 	forms   []*form // one for each open step of the session
 	glance  *glance
-	preview preview
+	preview preview.Preview
 }
 
 // Messages of the screen.
@@ -55,7 +56,7 @@ func (s *questionsScreen) enter(index int) {
 	s.session.Enter(index)
 	s.form().enter()
 	s.refreshPreview()
-	s.preview.base, s.preview.changed = s.preview.text, nil // from here on, the preview marks what this step changes
+	s.preview.Rebase() // it marks what this step changes
 }
 
 // blocked reports whether an answer of any step is refused, and opens the first such step: a later
@@ -250,7 +251,15 @@ func (s *questionsScreen) View(width, height int) ([]string, string) {
 	}
 	view.Lines, view.Focus, view.Until = append(intro, view.Lines...), view.Focus+len(intro), view.Until+len(intro)
 	_, f.top = layout.Window(view.Lines, f.top, view.Until, height)
-	return scroll(view.Lines, &f.top, view.Focus, height)
+	return layout.Scroll(view.Lines, &f.top, view.Focus, height)
+}
+
+// refreshPreview updates the preview of myconfig.yml.
+func (s *questionsScreen) refreshPreview() { s.preview.Update(s.session.Preview()) }
+
+// previewLines draws the preview. It returns the line to keep visible, and the lines to mark.
+func (s *questionsScreen) previewLines(width int) (lines []string, focus int, marks map[int]bool) {
+	return s.theme.YAML(string(s.preview.Text), width), s.preview.Focus + 2, s.preview.Changed
 }
 
 // Keys implements screen.
@@ -285,7 +294,7 @@ func (s *questionsScreen) Keys(long bool) []key.Binding {
 }
 
 // Title implements screen.
-func (s *questionsScreen) Title() string { return clean(s.form().step.Title) }
+func (s *questionsScreen) Title() string { return layout.Clean(s.form().step.Title) }
 
 // Help implements screen.
 func (s *questionsScreen) Help() string { return generalHelp }

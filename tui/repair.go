@@ -1,19 +1,15 @@
 package tui
 
 import (
-	"bytes"
 	"context"
-	"errors"
 	"fmt"
-	"io"
-	"os"
-	"os/exec"
 	"strings"
 
 	"github.com/charmbracelet/bubbles/key"
 	tea "github.com/charmbracelet/bubbletea"
 
 	"packhouse/setup/plan"
+	"packhouse/tui/describe"
 	"packhouse/tui/layout"
 	"packhouse/tui/session"
 	"packhouse/tui/theme"
@@ -22,9 +18,9 @@ import (
 // repairScreen shows why the server refuses myconfig.yml, and the ways to repair it.
 type repairScreen struct {
 	*ui
-	chooser // among the repairs
-	found   session.Faults
-	known   bool // found is current
+	layout.Chooser // among the repairs
+	found          session.Faults
+	known          bool // found is current
 }
 
 // Messages of the screen.
@@ -36,9 +32,6 @@ type (
 	}
 )
 
-// maxEdited bounds in bytes what is read back from an editor.
-const maxEdited = 1 << 20
-
 // Init implements screen: it checks the file or its edited draft.
 func (r *repairScreen) Init() tea.Cmd {
 	r.session.BeginRepair()
@@ -46,8 +39,8 @@ func (r *repairScreen) Init() tea.Cmd {
 }
 
 func (r *repairScreen) findFaults() tea.Cmd {
-	r.chooser, r.known = chooser{}, false
-	find := r.session.FaultFinder(r.options.Editor != nil)
+	r.Chooser, r.known = layout.Chooser{}, false
+	find := r.session.FaultFinder()
 	return r.start(r, "checking the file", func(ctx context.Context, _ func(tea.Msg)) tea.Msg { return faultsMsg{find(ctx)} })
 }
 
@@ -74,7 +67,7 @@ func (r *repairScreen) choose(chosen plan.Repair) tea.Cmd {
 }
 
 func (r *repairScreen) key(name string) tea.Cmd {
-	if r.chooser.key(name, len(r.found.Repairs), r.height) {
+	if r.Key(name, len(r.found.Repairs), r.height) {
 		return nil
 	}
 	switch name {
@@ -91,10 +84,10 @@ func (r *repairScreen) key(name string) tea.Cmd {
 		if !r.known && r.job == nil {
 			return r.findFaults()
 		}
-		if r.job != nil || r.at >= len(r.found.Repairs) {
+		if r.job != nil || r.At >= len(r.found.Repairs) {
 			return nil
 		}
-		switch chosen := r.found.Repairs[r.at]; chosen.ID {
+		switch chosen := r.found.Repairs[r.At]; chosen.ID {
 		case session.EditRepair:
 			return r.edit()
 		case session.DiscardRepair:
@@ -107,80 +100,28 @@ func (r *repairScreen) key(name string) tea.Cmd {
 	return nil
 }
 
-// edit runs an editor on a copy that only this user can read, because the file may hold secrets.
+// edit lends the terminal to an editor on a copy of the file.
 func (r *repairScreen) edit() tea.Cmd {
-	path, err := copyToEdit(r.session.Repair.Data())
+	path, command, err := r.session.EditCommand()
 	if err != nil {
 		r.notice = err.Error()
 		return nil
 	}
-	command, err := editor(r.options, path)
-	if err != nil {
-		_ = os.Remove(path)
-		r.notice = err.Error()
-		return nil
-	}
+	command.Stdin, command.Stdout, command.Stderr = r.options.In, r.options.Out, r.options.Out
 	return r.exec(command, func(err error) tea.Msg { return mailMsg{r, editedMsg{path, err}} })
 }
 
-// editor returns the command that edits a file on this terminal.
-func editor(o Options, path string) (*exec.Cmd, error) {
-	if o.Editor != nil {
-		if command := o.Editor(path); command != nil {
-			command.Stdin, command.Stdout, command.Stderr = o.In, o.Out, o.Out
-			return command, nil
-		}
-	}
-	return nil, errors.New("no editor found: set the environment variable EDITOR")
-}
-
-// copyToEdit writes data to a temporary file that only this user can read.
-func copyToEdit(data []byte) (string, error) {
-	file, err := os.CreateTemp("", "myconfig-*.yml") // 0600
-	if err != nil {
-		return "", fmt.Errorf("copy the file: %w", err)
-	}
-	_, err = file.Write(data)
-	if err := errors.Join(err, file.Close()); err != nil {
-		_ = os.Remove(file.Name())
-		return "", fmt.Errorf("copy the file: %w", err)
-	}
-	return file.Name(), nil
-}
-
-// readEdited reads the edited copy and removes it.
-func readEdited(path string) ([]byte, error) {
-	defer func() { _ = os.Remove(path) }()
-	file, err := os.Open(path)
-	if err != nil {
-		return nil, fmt.Errorf("read the edited copy: %w", err)
-	}
-	defer func() { _ = file.Close() }()
-	data, err := io.ReadAll(io.LimitReader(file, maxEdited+1))
-	switch {
-	case err != nil:
-		return nil, fmt.Errorf("read the edited copy: %w", err)
-	case len(data) > maxEdited:
-		return nil, errors.New("read the edited copy: it is larger than 1 MiB")
-	}
-	return data, nil
-}
-
-// edited reads the copy after the editor has ended.
+// edited continues after the editor has ended.
 func (r *repairScreen) edited(msg editedMsg) tea.Cmd {
-	data, err := readEdited(msg.path)
+	changed, err := r.session.Edited(msg.path, msg.err)
 	switch {
-	case msg.err != nil:
-		r.notice = "the editor ended with an error, so the edits are discarded: " + msg.err.Error()
-		return nil
 	case err != nil:
 		r.notice = err.Error()
 		return nil
-	case bytes.Equal(data, r.session.Repair.Data()):
+	case !changed:
 		r.notice = "nothing was edited"
 		return nil
 	}
-	r.session.Repair.Draft = data
 	return r.findFaults()
 }
 
@@ -221,25 +162,25 @@ func (r *repairScreen) View(width, height int) ([]string, string) {
 	var items []string
 	first, last := 0, 0
 	for i, way := range r.found.Repairs {
-		if i == r.at {
+		if i == r.At {
 			first = len(items)
 		}
-		items = append(items, r.taskLines(session.Task{Name: way.Title, Text: way.Text}, i == r.at, width)...)
-		if i == r.at && way.ID == plan.InPlace {
+		items = append(items, r.taskLines(session.Task{Name: way.Title, Text: way.Text}, i == r.At, width)...)
+		if i == r.At && way.ID == plan.InPlace {
 			for _, step := range way.Steps {
-				for _, line := range layout.Hang("· ", clean(step), width-4) {
+				for _, line := range layout.Hang("· ", layout.Clean(step), width-4) {
 					items = append(items, "    "+t.Muted.Render(line))
 				}
 			}
 		}
-		if i == r.at {
+		if i == r.At {
 			last = len(items) - 1
 		}
 	}
 	if len(lines) > 0 && lines[len(lines)-1] == "" {
 		lines = lines[:len(lines)-1]
 	}
-	return r.chooser.show(lines, items, first, last, height)
+	return r.Show(lines, items, first, last, height)
 }
 
 // faultLines draws a fault: place and cause, remedy, and the lines around it with a pointer below
@@ -247,11 +188,11 @@ func (r *repairScreen) View(width, height int) ([]string, string) {
 func (r *repairScreen) faultLines(fault plan.Fault, width int) []string {
 	t := r.theme
 	var lines []string
-	for _, line := range layout.Hang(theme.Failed+" ", clean(faultPlace(fault)+fault.What), width) {
+	for _, line := range layout.Hang(theme.Failed+" ", layout.Clean(describe.FaultPlace(fault)+fault.What), width) {
 		lines = append(lines, t.Bad.Render(line))
 	}
 	if fault.Remedy != "" {
-		for _, line := range layout.Hang("  ", clean(fault.Remedy), width) {
+		for _, line := range layout.Hang("  ", layout.Clean(fault.Remedy), width) {
 			lines = append(lines, t.Muted.Render(line))
 		}
 	}
@@ -260,22 +201,12 @@ func (r *repairScreen) faultLines(fault plan.Fault, width int) []string {
 		if line.Here {
 			number, style = fmt.Sprintf(" %s %4d │ ", theme.Pointer, line.Number), t.Plain
 		}
-		lines = append(lines, layout.Cut(t.Muted.Render(number)+style.Render(clean(line.Text)), width))
+		lines = append(lines, layout.Cut(t.Muted.Render(number)+style.Render(layout.Clean(line.Text)), width))
 		if line.Here && fault.Column > 0 && fault.Column+10 <= width {
 			lines = append(lines, t.Muted.Render("        │ ")+strings.Repeat(" ", fault.Column-1)+t.Bad.Render("^"))
 		}
 	}
 	return lines
-}
-
-func faultPlace(fault plan.Fault) string {
-	switch {
-	case fault.Line > 0 && fault.Column > 0:
-		return fmt.Sprintf("line %d, column %d: ", fault.Line, fault.Column)
-	case fault.Line > 0:
-		return fmt.Sprintf("line %d: ", fault.Line)
-	}
-	return ""
 }
 
 // repairHelp explains the screen.

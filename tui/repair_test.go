@@ -15,6 +15,7 @@ import (
 	"packhouse/setup/installation"
 	"packhouse/setup/machine"
 	"packhouse/setup/plan"
+	"packhouse/tui/lines"
 	"packhouse/tui/session"
 )
 
@@ -170,11 +171,11 @@ func TestRepairEditorFails(t *testing.T) {
 	s.editing(func(text string) string { return text })
 	s.keys("<enter>")
 	s.wants("nothing was edited")
-	s.m.options.Editor = func(string) *exec.Cmd { return nil }
+	s.m.session.Options.Editor = func(string) *exec.Cmd { return nil }
 	s.keys("<enter>")
 	s.wants("no editor found: set the environment variable EDITOR")
-	s.editing(func(string) string { return strings.Repeat("x", maxEdited+1) })
-	s.m.options.Editor = o.Editor
+	s.editing(func(string) string { return strings.Repeat("x", 1<<20+1) })
+	s.m.session.Options.Editor = o.Editor
 	s.keys("<enter>")
 	s.wants("it is larger than 1 MiB")
 	if fileOf(t, path) != refusedConfig {
@@ -245,7 +246,7 @@ func TestLinesRepair(t *testing.T) {
 		}
 		o.Editor = func(path string) *exec.Cmd { return exec.Command("sed", "-i", "s/level: info/level: debug/", path) }
 		out, _, err := typeLines(t, o, first+"9\n3\n1\nwrite\nquit\n")
-		if err != nil && !errors.Is(err, errNoMore) {
+		if err != nil && !errors.Is(err, lines.ErrInputEnded) {
 			t.Fatal(err)
 		}
 		wantsLines(

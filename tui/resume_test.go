@@ -2,9 +2,11 @@ package tui
 
 import (
 	"bytes"
+	"fmt"
 	"strings"
 	"testing"
 
+	"packhouse/tui/describe"
 	"packhouse/tui/session"
 )
 
@@ -13,7 +15,7 @@ import (
 func TestAnswersAreNotLost(t *testing.T) {
 	left := func(s *display) string {
 		var words bytes.Buffer
-		howToResume(s.m.session, &words, "")
+		words.WriteString(describe.Resume(s.m.session, ""))
 		if strings.Contains(words.String(), secretWord) {
 			t.Fatalf("a secret was written: %s", words.String())
 		}
@@ -52,10 +54,8 @@ func TestTheEndOfTheInputSaysWhatToDo(t *testing.T) {
 		"\n":                    "packhouse setup --yes asks nothing",
 		"packs.example.org\n\n": "typed passwords excepted, as a command: packhouse setup --yes --dir /etc/packhouse --hostname packs.example.org ",
 	} {
-		o := fixtureOptions().fill()
-		l := newLines(t.Context(), o, strings.NewReader(typed), new(bytes.Buffer))
-		_ = l.run()
-		if got := howToContinue(l.session, o); !strings.Contains(got, want) {
+		_, _, err := typeLines(t, fixtureOptions(), typed)
+		if got := fmt.Sprint(err); !strings.Contains(got, want) {
 			t.Errorf("after %q: %q, want %q", typed, got, want)
 		}
 	}

@@ -9,10 +9,10 @@ import (
 	"github.com/charmbracelet/bubbles/key"
 	tea "github.com/charmbracelet/bubbletea"
 
-	"packhouse/pattern"
 	"packhouse/setup"
 	"packhouse/setup/installation"
 	"packhouse/setup/plan"
+	"packhouse/tui/describe"
 	"packhouse/tui/layout"
 	"packhouse/tui/session"
 	"packhouse/tui/theme"
@@ -77,7 +77,7 @@ func (r *reviewScreen) key(name string) tea.Cmd {
 	case "tab", "shift+tab":
 		r.config, r.top = !r.config, 0
 	}
-	r.top = scrolled(r.top, name, r.height)
+	r.top = layout.Scrolled(r.top, name, r.height)
 	if r.job != nil || r.session.Plan == nil {
 		if name == "r" && r.job == nil {
 			return r.open(reviewing)
@@ -160,7 +160,7 @@ func (r *reviewScreen) View(width, height int) ([]string, string) {
 	var lines []string
 	switch {
 	case r.err != nil:
-		for _, line := range layout.Hang(theme.Failed+" ", clean(session.Words(r.err)), width) {
+		for _, line := range layout.Hang(theme.Failed+" ", layout.Clean(session.Words(r.err)), width) {
 			lines = append(lines, r.theme.Bad.Render(line))
 		}
 	case r.session.Plan == nil:
@@ -173,7 +173,7 @@ func (r *reviewScreen) View(width, height int) ([]string, string) {
 	default:
 		lines = r.planLines(width)
 	}
-	return scroll(lines, &r.top, -1, height)
+	return layout.Scroll(lines, &r.top, -1, height)
 }
 
 // repairLines lists the steps of a repair, which are shown above the diff.
@@ -183,7 +183,7 @@ func (r *reviewScreen) repairLines(width int) []string {
 	)
 	lines = append(lines, "")
 	for _, step := range r.session.Repair.Chosen.Steps {
-		lines = append(lines, layout.Hang("· ", clean(step), width)...)
+		lines = append(lines, layout.Hang("· ", layout.Clean(step), width)...)
 	}
 	return append(lines, "")
 }
@@ -213,7 +213,7 @@ func (r *reviewScreen) planLines(width int) []string {
 			continue
 		}
 		if change.Mode.IsDir() && change.Kind == setup.Create && len(change.Meaning) == 0 {
-			directories = append(directories, shortPath(r.session.Plan.Dir, change.Path))
+			directories = append(directories, describe.Path(r.session.Plan.Dir, change.Path))
 			continue
 		}
 		sign, word, style := "=", "keep  ", t.Muted
@@ -226,9 +226,9 @@ func (r *reviewScreen) planLines(width int) []string {
 			sign, word, style = "-", "remove", t.Removed
 		case setup.Keep:
 		}
-		lines = append(lines, layout.Cut(style.Render(sign+" "+word)+"  "+shortPath(r.session.Plan.Dir, change.Path), width))
+		lines = append(lines, layout.Cut(style.Render(sign+" "+word)+"  "+describe.Path(r.session.Plan.Dir, change.Path), width))
 		for _, meaning := range change.Meaning {
-			for _, line := range layout.Wrap(shortFingerprints(clean(meaning)), width-10) {
+			for _, line := range layout.Wrap(describe.Fingerprints(layout.Clean(meaning)), width-10) {
 				lines = append(lines, "          "+t.Muted.Render(line))
 			}
 		}
@@ -243,10 +243,10 @@ func (r *reviewScreen) planLines(width int) []string {
 	if len(r.session.Plan.Restart) > 0 {
 		lines = append(lines, "", t.Title.Render("A running server must be restarted"))
 		for _, why := range r.session.Plan.Restart {
-			lines = append(lines, layout.Hang("  · ", clean(why), width)...)
+			lines = append(lines, layout.Hang("  · ", layout.Clean(why), width)...)
 		}
 	}
-	return append(lines, "", t.Muted.Render(layout.Cut("in "+clean(r.session.Plan.Dir), width)))
+	return append(lines, "", t.Muted.Render(layout.Cut("in "+layout.Clean(r.session.Plan.Dir), width)))
 }
 
 // configStays reports whether the plan leaves myconfig.yml unchanged.
@@ -264,29 +264,9 @@ func (r *reviewScreen) configLines(width int) []string {
 			continue
 		}
 		if diff := r.session.Plan.Diff(path); change.Kind == setup.Update && diff != "" {
-			return r.paintDiff(diff, width)
+			return r.theme.Diff(diff, width)
 		}
-		return r.paintYAML(string(change.After), width)
+		return r.theme.YAML(string(change.After), width)
 	}
 	return nil
-}
-
-// fingerprint is a SHA-256 as certificates show it.
-var fingerprint = pattern.Lazy(`\b(?:[0-9A-F]{2}:){31}[0-9A-F]{2}\b`)
-
-// shortFingerprints keeps both ends of each fingerprint, which people compare. The card and the
-// handoff show it in full.
-func shortFingerprints(text string) string {
-	return fingerprint().ReplaceAllStringFunc(text, func(whole string) string { return whole[:11] + "…" + whole[len(whole)-5:] })
-}
-
-// shortPath returns a path relative to the installation directory, if it is below it.
-func shortPath(dir, path string) string {
-	if inner, err := filepath.Rel(dir, path); err == nil && !strings.HasPrefix(inner, "..") {
-		if inner == "." {
-			return clean(path)
-		}
-		return clean(inner)
-	}
-	return clean(path)
 }

@@ -6,18 +6,13 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
-	"syscall"
-	"time"
 
 	tea "github.com/charmbracelet/bubbletea"
 	"golang.org/x/term"
 
+	"packhouse/tui/describe"
 	"packhouse/tui/session"
 )
-
-// stopWithin bounds how long running requests may take after the screen was closed.
-const stopWithin = 10 * time.Second
 
 // PanicError reports a panic of the program. The terminal is restored before it is returned.
 type PanicError struct {
@@ -62,8 +57,8 @@ func Run(ctx context.Context, o Options) (outcome session.Outcome, err error) {
 			_, _ = o.Out.WriteString(leaveScreen)
 			outcome, err = m.session.Outcome, caught(cause)
 		}
-		howToResume(m.session, o.Out, "")
-		stopErr := stopServer(m.session, o.Out)
+		fmt.Fprint(o.Out, describe.Resume(m.session, ""))
+		stopErr := m.session.Close(o.Out)
 		err = errors.Join(err, stopErr)
 	}()
 
@@ -105,22 +100,4 @@ func (h *hangup) Read(into []byte) (int, error) {
 		err = io.EOF
 	}
 	return n, err
-}
-
-// stopServer stops the server after the screen was closed. A second ctrl+c does not wait for
-// running requests.
-func stopServer(s *session.Session, out io.Writer) error {
-	running := s.Live()
-	if running == nil {
-		return nil
-	}
-	fmt.Fprintln(out, "stopping the server; running requests may finish")
-	ctx, cancel := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
-	defer cancel()
-	ctx, cancel = context.WithTimeout(ctx, stopWithin)
-	defer cancel()
-	if err := running.Shutdown(ctx); err != nil && !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded) {
-		return fmt.Errorf("stop the server: %w", err)
-	}
-	return nil
 }

@@ -97,7 +97,7 @@ func (w *lastWords) Write(p []byte) (int, error) {
 // uninstall lends the terminal to "packhouse uninstall", which shows what it would remove and asks
 // for confirmation.
 func (g *managerScreen) uninstall() tea.Cmd {
-	command := g.options.Uninstall()
+	command := g.session.Options.Uninstall()
 	words := &lastWords{}
 	if g.options.Out != nil {
 		command.Stdin, command.Stdout = g.options.In, g.options.Out // the terminal itself: the command asks on it

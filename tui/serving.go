@@ -7,9 +7,9 @@ import (
 	"github.com/charmbracelet/bubbles/key"
 	tea "github.com/charmbracelet/bubbletea"
 
-	"packhouse/pattern"
 	"packhouse/setup/installation"
 	"packhouse/spelling"
+	"packhouse/tui/describe"
 	"packhouse/tui/layout"
 	"packhouse/tui/logview"
 	"packhouse/tui/session"
@@ -83,7 +83,7 @@ func (l *logScreen) observe() tea.Cmd {
 }
 
 func (l *logScreen) key(name string) tea.Cmd {
-	l.top = scrolled(l.top, name, l.height)
+	l.top = layout.Scrolled(l.top, name, l.height)
 	switch name {
 	case "up", "k", "pgup", "home", "g":
 		l.held = true
@@ -114,7 +114,7 @@ func (l *logScreen) Keys(bool) []key.Binding {
 }
 
 // Title implements screen.
-func (l *logScreen) Title() string { return "Serving " + clean(l.session.Outcome.Card.URL) }
+func (l *logScreen) Title() string { return "Serving " + layout.Clean(l.session.Outcome.Card.URL) }
 
 // Help implements screen.
 func (l *logScreen) Help() string { return servingHelp }
@@ -126,14 +126,14 @@ func (l *logScreen) View(width, height int) ([]string, string) {
 	if l.session.Running == nil || session.Ended(l.session.Running) {
 		state = t.Bad.Render(theme.Failed) + " the server has ended"
 	}
-	lines := l.log.lines
-	head := []string{layout.Ends(state, t.Muted.Render(spelling.Count(l.log.written, "line")), width)}
+	lines := l.log.Lines
+	head := []string{layout.Ends(state, t.Muted.Render(spelling.Count(l.log.Written, "line")), width)}
 	if height >= normalHeight { // a low window shows the log only
 		head = append(head, l.dashboardLines(width)...)
 	}
 	head = append(head, "")
 	room := height - len(head)
-	first := l.log.written - len(lines)
+	first := l.log.Written - len(lines)
 	if l.held { // keep showing the same lines while new ones push old ones out
 		l.top = max(l.top-(first-l.first), 0)
 	} else {
@@ -143,7 +143,7 @@ func (l *logScreen) View(width, height int) ([]string, string) {
 	if len(lines) == 0 {
 		return append(head, t.Muted.Render("nothing was logged yet")), ""
 	}
-	shown, below := scroll(lines, &l.top, -1, room)
+	shown, below := layout.Scroll(lines, &l.top, -1, room)
 	if l.held && l.top+len(shown) >= len(lines) {
 		l.held = false
 	}
@@ -176,12 +176,12 @@ func (l *logScreen) logLine(text string) string {
 		case '5':
 			style = t.Bad
 		}
-		what := layout.Pad(method, 6) + " " + shortHex(line.Value("path"))
-		if ours(line) { // requests of the checks are not shown
+		what := layout.Pad(method, 6) + " " + logview.ShortHex(line.Value("path"))
+		if logview.Ours(line) { // requests of the checks are not shown
 			what = t.Muted.Render(what)
 		}
 		out += style.Render(status) + " " + what
-		for _, value := range []string{took(line.Value("duration")), shortHex(line.Value("user")), line.Value("remote"), line.Value("code")} {
+		for _, value := range []string{took(line.Value("duration")), logview.ShortHex(line.Value("user")), line.Value("remote"), line.Value("code")} {
 			if value != "" {
 				out += "  " + t.Muted.Render(value)
 			}
@@ -190,17 +190,9 @@ func (l *logScreen) logLine(text string) string {
 	}
 	out += line.Message
 	for _, pair := range line.Pairs {
-		out += "  " + t.Muted.Render(pair.Key+"=") + shortFingerprints(shortHex(pair.Value))
+		out += "  " + t.Muted.Render(pair.Key+"=") + describe.Fingerprints(logview.ShortHex(pair.Value))
 	}
 	return out
-}
-
-// random matches generated names: digests, uploads, temporary names.
-var random = pattern.Lazy(`\b(?:[0-9a-f]{32,}|[a-z2-7]{26,})\b`)
-
-// shortHex shortens long hexadecimal strings. The log itself has them in full.
-func shortHex(text string) string {
-	return random().ReplaceAllStringFunc(text, func(whole string) string { return whole[:8] + layout.Ellipsis })
 }
 
 // took formats a duration of the log for people.
@@ -209,5 +201,5 @@ func took(text string) string {
 	if err != nil {
 		return text
 	}
-	return duration(d)
+	return describe.Duration(d)
 }

@@ -11,7 +11,7 @@ import (
 // settingsScreen lists the steps with their answers, to choose what to change.
 type settingsScreen struct {
 	*ui
-	chooser
+	layout.Chooser
 }
 
 // Init implements screen.
@@ -21,7 +21,7 @@ func (s *settingsScreen) Init() tea.Cmd { return nil }
 func (s *settingsScreen) tasks() []session.Task {
 	tasks := make([]session.Task, 0, len(s.session.Steps)+1)
 	for _, step := range s.session.Steps {
-		tasks = append(tasks, session.Task{Name: clean(step.Title), Text: s.session.Summary(step)})
+		tasks = append(tasks, session.Task{Name: layout.Clean(step.Title), Text: s.session.Summary(step)})
 	}
 	text := "shows what changes before anything is written"
 	if !s.session.Changed() {
@@ -34,13 +34,13 @@ func (s *settingsScreen) tasks() []session.Task {
 func (s *settingsScreen) Update(msg tea.Msg) tea.Cmd {
 	pressed, ok := msg.(keyPress)
 	steps := len(s.session.Steps)
-	if !ok || s.chooser.key(pressed.name, steps+1, s.height) {
+	if !ok || s.Key(pressed.name, steps+1, s.height) {
 		return nil
 	}
 	switch pressed.name {
 	case "enter", " ":
-		if s.at < steps {
-			s.openStep(s.at)
+		if s.At < steps {
+			s.openStep(s.At)
 			return nil
 		}
 		s.session.Purpose = session.ForAnswers
@@ -69,13 +69,13 @@ func (s *settingsScreen) View(width, height int) ([]string, string) {
 	var items []string
 	first, last := 0, 0
 	for i, task := range s.tasks() {
-		if i == s.at {
+		if i == s.At {
 			first = len(items)
 		}
-		items = append(items, s.taskLines(task, i == s.at, width)...)
-		if i == s.at {
+		items = append(items, s.taskLines(task, i == s.At, width)...)
+		if i == s.At {
 			last = len(items) - 1
 		}
 	}
-	return s.chooser.show(layout.Wrap("Choose what to change. Everything else stays as it is.", width), items, first, last, height)
+	return s.Show(layout.Wrap("Choose what to change. Everything else stays as it is.", width), items, first, last, height)
 }

@@ -17,9 +17,9 @@ func (u *ui) taskLines(task session.Task, chosen bool, width int) []string {
 	if chosen {
 		pointer, style = t.Accent.Render(theme.Pointer)+" ", t.Selected
 	}
-	text := clean(task.Text)
+	text := layout.Clean(task.Text)
 	if task.Closed != "" {
-		text = "not now: " + clean(task.Closed)
+		text = "not now: " + layout.Clean(task.Closed)
 		if !chosen {
 			style = t.Muted
 		}

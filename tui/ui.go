@@ -2,9 +2,7 @@ package tui
 
 import (
 	"context"
-	"fmt"
 	"os/exec"
-	"strings"
 	"syscall"
 	"time"
 
@@ -12,7 +10,7 @@ import (
 	"github.com/charmbracelet/bubbles/spinner"
 	tea "github.com/charmbracelet/bubbletea"
 
-	"packhouse/tui/layout"
+	"packhouse/tui/logview"
 	"packhouse/tui/session"
 	"packhouse/tui/theme"
 )
@@ -94,7 +92,7 @@ type ui struct {
 	place     place // the screen that is shown
 	theme     theme.Theme
 	spinner   spinner.Model
-	log       serverLog
+	log       logview.Figures
 	after     func(time.Duration, tea.Msg) tea.Cmd         // tea.Tick; tests replace it
 	watch     func(func() tea.Msg) tea.Cmd                 // waits for what may never happen: guard; tests replace it
 	exec      func(*exec.Cmd, func(error) tea.Msg) tea.Cmd // lends the terminal to another program: tea.ExecProcess; tests replace it
@@ -113,56 +111,22 @@ func bind(shown, does string) key.Binding {
 	return key.NewBinding(key.WithKeys(shown), key.WithHelp(shown, does))
 }
 
-// scroll returns the visible lines, which include the line at index focus, and says how many lines
-// are hidden.
-func scroll(lines []string, top *int, focus, height int) ([]string, string) {
-	shown, at := layout.Window(lines, *top, focus, height)
-	*top = at
-	above, below := at, len(lines)-at-len(shown)
-	switch {
-	case above > 0 && below > 0:
-		return shown, fmt.Sprintf("↑ %d ↓ %d more", above, below)
-	case above > 0:
-		return shown, fmt.Sprintf("↑ %d more", above)
-	case below > 0:
-		return shown, fmt.Sprintf("↓ %d more", below)
-	}
-	return shown, ""
-}
+// logMsg reports new log lines.
+type logMsg struct{}
 
-// scrolled returns the new first line of a text after a key: by lines, by half windows, or to
-// either end. The next View limits it.
-func scrolled(top int, name string, height int) int {
-	switch name {
-	case "up", "k":
-		return top - 1
-	case "down", "j":
-		return top + 1
-	case "pgup":
-		return top - height/2
-	case "pgdown", " ":
-		return top + height/2
-	case "home", "g":
-		return 0
-	case "end", "G":
-		return 1 << 20
-	}
-	return top
-}
-
-// clean makes text from outside safe to draw: it keeps line ends, and replaces everything that
-// could act on the terminal.
-func clean(text string) string {
-	return strings.Map(func(r rune) rune {
-		switch {
-		case r == '\n':
-			return r
-		case r == '\t':
-			return ' '
-		case r < ' ', r >= 0x7f && r < 0xa0, r >= 0x200b && r <= 0x200f, r >= 0x2028 && r <= 0x202e,
-			r >= 0x2060 && r <= 0x206f, r == 0xfeff:
-			return '\ufffd'
+// watchLog waits for the next line.
+func (u *ui) watchLog() tea.Cmd {
+	log, done := u.options.Log, u.ctx.Done()
+	return u.watch(func() tea.Msg {
+		select {
+		case <-log.Wake():
+			return logMsg{}
+		case <-done:
+			return nil
 		}
-		return r
-	}, strings.ToValidUTF8(text, "\ufffd"))
+	})
 }
+
+// readLog reads the log. It does not count requests while the checks run: their failed logins are
+// intended.
+func (u *ui) readLog() { u.log.Read(u.options.Log, u.job == nil || !u.job.probes) }

@@ -16,6 +16,7 @@ import (
 	"packhouse/setup/machine"
 	"packhouse/setup/plan"
 	"packhouse/setup/question"
+	"packhouse/tui/layout"
 	"packhouse/tui/session"
 )
 
@@ -379,7 +380,7 @@ func TestPanicWhileDrawing(t *testing.T) {
 func TestShellLines(t *testing.T) {
 	line := `curl --cacert "/etc/pack house/ca.crt" -u admin https://registry.example.com:5000/v2/_catalog`
 	for width := 10; width < 120; width++ {
-		lines := shellLines(line, width)
+		lines := layout.Shell(line, width)
 		joined := ""
 		for i, l := range lines {
 			if i < len(lines)-1 {

@@ -2,6 +2,7 @@ package session
 
 import (
 	"context"
+	"os/exec"
 
 	"packhouse/finding"
 	"packhouse/setup/answer"
@@ -43,8 +44,12 @@ type Options struct {
 	// Stop stops the server of the installation that another program started. Nil: that is not
 	// offered.
 	Stop func(ctx context.Context) error
-	// Removable reports that the user interface can uninstall the installation.
-	Removable bool
+	// Editor returns the command that edits a file on the user's terminal, or nil if there is none. A
+	// nil Editor means the same.
+	Editor func(path string) *exec.Cmd
+	// Uninstall returns the command that asks for confirmation on the user's terminal and removes the
+	// installation. Nil: that is not offered.
+	Uninstall func() *exec.Cmd
 	// Prove runs the checks and reports each of their steps.
 	Prove func(ctx context.Context, planned *plan.Plan, report func(check.Event)) check.Report
 	// Size returns the size of the machine, for the notes of the manager. Nil: check.ThisMachine.

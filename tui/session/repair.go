@@ -53,9 +53,9 @@ type Faults struct {
 }
 
 // FaultFinder returns the function that finds the faults of the file, or of its draft, and the ways
-// to repair them. editor says whether the user interface can edit a file.
-func (s *Session) FaultFinder(editor bool) func(ctx context.Context) Faults {
-	in, machine, repair := s.Installed, s.Machine, s.Repair
+// to repair them.
+func (s *Session) FaultFinder() func(ctx context.Context) Faults {
+	in, machine, repair, editor := s.Installed, s.Machine, s.Repair, s.Options.Editor != nil
 	path := filepath.Join(in.Dir, installation.ConfigFile)
 	return func(ctx context.Context) Faults {
 		data := repair.Data()

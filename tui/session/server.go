@@ -2,7 +2,13 @@ package session
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os/signal"
 	"sync/atomic"
+	"syscall"
+	"time"
 
 	"packhouse/setup/installation"
 	"packhouse/setup/plan"
@@ -93,4 +99,26 @@ func (s *Server) Live() installation.Running {
 		return nil
 	}
 	return running
+}
+
+// stopWithin bounds how long running requests may take after the session has ended.
+const stopWithin = 10 * time.Second
+
+// Close stops the server in this process, if there is one, and says so on out. SIGINT and SIGTERM
+// end the wait for running requests.
+func (s *Server) Close(out io.Writer) error {
+	running := s.Live()
+	if running == nil {
+		return nil
+	}
+	fmt.Fprintln(out, "stopping the server; running requests may finish")
+	ctx, cancel := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	defer cancel()
+	ctx, cancel = context.WithTimeout(ctx, stopWithin)
+	defer cancel()
+	err := running.Shutdown(ctx)
+	if err == nil || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		return nil
+	}
+	return fmt.Errorf("stop the server: %w", err)
 }

@@ -147,7 +147,7 @@ func (s *Session) serverTask() Task {
 // uninstallClosed returns why the installation cannot be removed now, or "".
 func (s *Session) uninstallClosed() string {
 	switch server := s.State.Server; {
-	case !s.Options.Removable:
+	case s.Options.Uninstall == nil:
 		return s.Options.Pasteable("packhouse uninstall does it")
 	case server.Up && s.Answers.Service != setup.Systemd:
 		return "stop the server first"

@@ -9,6 +9,7 @@ import (
 
 	"packhouse/cmd/packhouse/cli"
 	"packhouse/tui"
+	"packhouse/tui/lines"
 )
 
 // ByLines reports whether to use the line mode: with the flag, or with the environment variable on
@@ -37,7 +38,6 @@ func (a *asked) runLines(ctx context.Context, o tui.Options) error {
 	if !ok {
 		return errors.New("ask line by line: there is nothing to write on")
 	}
-	o.Out = out
-	outcome, err := tui.RunLines(ctx, o)
+	outcome, err := lines.Run(ctx, lines.Options{Options: o.Options, In: o.In, Out: out, Title: o.Title})
 	return a.concluded(outcome, err)
 }

@@ -60,11 +60,12 @@ func (a *asked) options() tui.Options {
 		Options: session.Options{
 			Begin: a.begin, Plan: a.plan, Apply: a.apply, Reread: a.reread, Rollback: a.planRollback,
 			Observe: a.observe, Start: a.start, Stop: a.stopServer, Pasteable: a.Pasteable,
+			Editor: a.editor, Uninstall: a.uninstaller,
 			Prove: func(ctx context.Context, _ *plan.Plan, report func(check.Event)) check.Report {
 				return a.proof.Load().Check(ctx, report)
 			},
 		},
-		In: a.Stdin, Log: a.ring, Now: a.Now, Editor: a.editor, Uninstall: a.uninstaller,
+		In: a.Stdin, Log: a.ring, Now: a.Now,
 	}
 }
 

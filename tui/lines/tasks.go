@@ -1,4 +1,4 @@
-package tui
+package lines
 
 import (
 	"errors"
@@ -6,15 +6,16 @@ import (
 
 	"packhouse/setup/installation"
 	"packhouse/setup/plan"
+	"packhouse/tui/describe"
 	"packhouse/tui/session"
 )
 
 // manage shows the state and runs one task. It reports whether to show the menu again.
-func (l *lines) manage() (bool, error) {
+func (l *mode) manage() (bool, error) {
 	s := l.session
 	l.say("")
 	l.say("The installation in %s", s.State.Dir)
-	describeState(s, l.options.Pasteable, func(label, sign, text string) {
+	describe.State(s, s.Options.Pasteable, func(label, sign, text string) {
 		if label != "" {
 			label += ", "
 		}
@@ -30,7 +31,7 @@ func (l *lines) manage() (bool, error) {
 	}
 	for {
 		text, err := l.readLine(fmt.Sprintf("Choose a task from 1 to %d, again to refresh, or quit: ", len(tasks)), false)
-		if errors.Is(err, errNoMore) || text == "quit" || text == "q" {
+		if errors.Is(err, ErrInputEnded) || text == "quit" || text == "q" {
 			return false, nil
 		}
 		if err != nil {
@@ -55,7 +56,7 @@ func (l *lines) manage() (bool, error) {
 }
 
 // runTask carries out a task.
-func (l *lines) runTask(id session.TaskID) error {
+func (l *mode) runTask(id session.TaskID) error {
 	s := l.session
 	s.Steps, s.Purpose = nil, session.ForAnswers
 	var err error
@@ -92,7 +93,7 @@ func (l *lines) runTask(id session.TaskID) error {
 }
 
 // chooseSettings lists the steps and asks the questions of the chosen one, or of all.
-func (l *lines) chooseSettings() error {
+func (l *mode) chooseSettings() error {
 	s := l.session
 	s.Resume("")
 	steps := s.Steps
@@ -121,7 +122,7 @@ func (l *lines) chooseSettings() error {
 }
 
 // switchServer starts the server, or stops the running one.
-func (l *lines) switchServer() error {
+func (l *mode) switchServer() error {
 	s := l.session
 	if s.State.Server.Up {
 		err := s.Stopper(s.State.Server.Here)(l.ctx)
@@ -151,7 +152,7 @@ func (l *lines) switchServer() error {
 }
 
 // uninstall shows what would be removed, asks for confirmation, and removes the installation.
-func (l *lines) uninstall() error {
+func (l *mode) uninstall() error {
 	run := func(args ...string) error {
 		command := l.options.Uninstall()
 		command.Args = append(command.Args, args...)

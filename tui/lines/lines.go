@@ -1,4 +1,6 @@
-package tui
+// Package lines is the wizard and the manager as a dialog of lines, for screen readers. It drives
+// the same session as the full-screen interface.
+package lines
 
 import (
 	"context"
@@ -11,23 +13,34 @@ import (
 	"golang.org/x/term"
 
 	"packhouse/finding"
+	"packhouse/tui/describe"
 	"packhouse/tui/echo"
+	"packhouse/tui/layout"
 	"packhouse/tui/session"
 	"packhouse/tui/theme"
 )
 
-// errNoMore reports the end of the input.
-var errNoMore = errors.New("the input has ended")
+// ErrInputEnded reports the end of the input.
+var ErrInputEnded = errors.New("the input has ended")
 
-// RunLines is the wizard and the manager for screen readers, and for terminals that cannot move
-// their cursor: it asks one question per line, and only appends. Questions, plan and checks are
-// those of [Run]. If the input is not a terminal, passwords are read from it as lines.
+// Options are the dependencies of the line mode.
+type Options struct {
+	session.Options
+
+	In    io.Reader // if it is a terminal, passwords are read without an echo
+	Out   io.Writer
+	Title string // empty: "packhouse setup"
+}
+
+// Run is the wizard and the manager for screen readers, and for terminals that cannot move their
+// cursor: it asks one question per line, and only appends. If the input is not a terminal,
+// passwords are read from it as lines.
 //
 // "back" goes back and "?" explains. The end of the input or of ctx ends the session.
-func RunLines(ctx context.Context, o Options) (session.Outcome, error) {
-	o = o.fill()
-	l := newLines(ctx, o, o.In, o.Out)
-	if fd := int(o.In.Fd()); term.IsTerminal(fd) {
+func Run(ctx context.Context, o Options) (session.Outcome, error) {
+	l := newMode(ctx, o)
+	if file, ok := o.In.(*os.File); ok && term.IsTerminal(int(file.Fd())) {
+		fd := int(file.Fd())
 		before, err := term.GetState(fd)
 		if err != nil {
 			return session.Outcome{}, fmt.Errorf("read the state of the terminal: %w", err)
@@ -40,20 +53,20 @@ func RunLines(ctx context.Context, o Options) (session.Outcome, error) {
 		}
 	}
 	err := l.run()
-	if errors.Is(err, errNoMore) {
+	if errors.Is(err, ErrInputEnded) {
 		err = nil // the outcome records what was written
 		if l.session.Outcome.Stage == session.Asked {
-			err = fmt.Errorf("%w: nothing was written; %s", errNoMore, howToContinue(l.session, o))
+			err = fmt.Errorf("%w: nothing was written; %s", ErrInputEnded, describe.WithoutQuestions(l.session))
 		}
 	} else {
-		howToResume(l.session, o.Out, " --accessible")
+		fmt.Fprint(o.Out, describe.Resume(l.session, " --accessible"))
 	}
-	err = errors.Join(err, stopServer(l.session, o.Out))
+	err = errors.Join(err, l.session.Close(o.Out))
 	return l.session.Outcome, err
 }
 
-// lines is the line mode: it drives a session with lines of text.
-type lines struct {
+// mode is the line mode: it drives a session with lines of text.
+type mode struct {
 	ctx      context.Context
 	session  *session.Session
 	options  Options
@@ -75,12 +88,14 @@ type inputLine struct {
 	err  error
 }
 
-func newLines(ctx context.Context, o Options, in io.Reader, out io.Writer) *lines {
-	o.NoColour = true
-	if o.Out == nil {
-		o.Out = os.Stderr
+func newMode(ctx context.Context, o Options) *mode {
+	if o.Title == "" {
+		o.Title = "packhouse setup"
 	}
-	l := &lines{ctx: ctx, session: session.New(o.Options), options: o, in: in, out: out, wanted: make(chan bool), read: make(chan inputLine)}
+	l := &mode{
+		ctx: ctx, session: session.New(o.Options), options: o, in: o.In, out: o.Out,
+		wanted: make(chan bool), read: make(chan inputLine),
+	}
 	l.secret, l.hide = l.line, func() func() { return func() {} }
 	go l.reader()
 	return l
@@ -88,7 +103,7 @@ func newLines(ctx context.Context, o Options, in io.Reader, out io.Writer) *line
 
 // reader reads a line each time one is wanted. It never reads ahead: the next line may be a
 // password.
-func (l *lines) reader() {
+func (l *mode) reader() {
 	for {
 		var a inputLine
 		select {
@@ -112,7 +127,7 @@ func (l *lines) reader() {
 // maxAnswer bounds a line in bytes.
 const maxAnswer = 64 << 10
 
-func (l *lines) line() (string, error) {
+func (l *mode) line() (string, error) {
 	var text []byte
 	var one [1]byte
 	for len(text) < maxAnswer {
@@ -135,7 +150,7 @@ func (l *lines) line() (string, error) {
 }
 
 // readLine prints a prompt and waits for a line.
-func (l *lines) readLine(prompt string, hidden bool) (string, error) {
+func (l *mode) readLine(prompt string, hidden bool) (string, error) {
 	if hidden {
 		defer l.hide()()
 	}
@@ -152,7 +167,7 @@ func (l *lines) readLine(prompt string, hidden bool) (string, error) {
 		}
 		if errors.Is(a.err, io.EOF) {
 			fmt.Fprintln(l.out)
-			return "", errNoMore
+			return "", ErrInputEnded
 		}
 		if !hidden {
 			a.text = strings.TrimSpace(a.text)
@@ -164,30 +179,30 @@ func (l *lines) readLine(prompt string, hidden bool) (string, error) {
 	}
 }
 
-func (l *lines) say(format string, args ...any) {
-	fmt.Fprintln(l.out, clean(fmt.Sprintf(format, args...)))
+func (l *mode) say(format string, args ...any) {
+	fmt.Fprintln(l.out, layout.Clean(fmt.Sprintf(format, args...)))
 }
 
 // mistake prints an error.
-func (l *lines) mistake(format string, args ...any) {
+func (l *mode) mistake(format string, args ...any) {
 	l.mistakes++
 	l.say("Error: "+format, args...)
 }
 
 // finding prints a finding.
-func (l *lines) finding(f finding.Finding) {
+func (l *mode) finding(f finding.Finding) {
 	switch f.Severity {
 	case finding.Refused:
-		l.mistake("%s", l.options.Pasteable(f.Sentence()))
+		l.mistake("%s", l.session.Options.Pasteable(f.Sentence()))
 	case finding.Warning:
-		l.say("Warning: %s", l.options.Pasteable(f.Sentence()))
+		l.say("Warning: %s", l.session.Options.Pasteable(f.Sentence()))
 	case finding.Note:
-		l.say("Note: %s", l.options.Pasteable(f.Sentence()))
+		l.say("Note: %s", l.session.Options.Pasteable(f.Sentence()))
 	}
 }
 
 // run runs the session to its end.
-func (l *lines) run() error {
+func (l *mode) run() error {
 	s := l.session
 	defer s.Finish()
 	for {
@@ -214,7 +229,7 @@ func (l *lines) run() error {
 }
 
 // wizard asks all questions and applies the answers.
-func (l *lines) wizard() error {
+func (l *mode) wizard() error {
 	s := l.session
 	s.Open("")
 	l.say("%s. Enter keeps the default, ? explains, back goes back. Nothing is written before the end.", l.options.Title)
@@ -230,7 +245,7 @@ func (l *lines) wizard() error {
 
 // answerAll asks the questions of the open steps, until the plan of the answers was applied or the
 // user left it.
-func (l *lines) answerAll() error {
+func (l *mode) answerAll() error {
 	at := 0
 	l.asked = true
 	defer func() { l.asked = false }()

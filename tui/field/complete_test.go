@@ -1,10 +1,11 @@
-package tui
+package field
 
 import (
 	"os"
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 )
@@ -13,13 +14,13 @@ import (
 // key any more until it has.
 func TestCompletionWaitsForNoDisk(t *testing.T) {
 	dead, asked := make(chan struct{}), make(chan string, 10)
-	c := &completer{within: time.Millisecond, list: func(path string) []string {
+	c := &Completer{within: time.Millisecond, list: func(path string) []string {
 		asked <- path
 		<-dead
 		return []string{path + "/more"}
 	}}
 	for range 3 {
-		if got := c.complete("/mnt/away"); got != nil {
+		if got := c.Complete("/mnt/away"); got != nil {
 			t.Errorf("a disk that does not answer offers %v", got)
 		}
 	}
@@ -31,7 +32,7 @@ func TestCompletionWaitsForNoDisk(t *testing.T) {
 		runtime.Gosched()
 	}
 	c.within = time.Minute
-	if got := c.complete("/mnt/away"); !slices.Equal(got, []string{"/mnt/away/more"}) {
+	if got := c.Complete("/mnt/away"); !slices.Equal(got, []string{"/mnt/away/more"}) {
 		t.Errorf("once it answers: %v", got)
 	}
 }
@@ -48,12 +49,30 @@ func TestCompletePath(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	got := (&completer{within: time.Minute}).complete(filepath.Join(dir, "pack"))
-	want := []string{filepath.Join(dir, "pack.yml"), filepath.Join(dir, "packages") + "/", filepath.Join(dir, "packs") + "/"}
+	got := (&Completer{within: time.Minute}).Complete(filepath.Join(dir, "pack"))
+	want := []string{
+		filepath.Join(dir, "pack.yml"), filepath.Join(dir, "packages") + "/", filepath.Join(dir, "packs") + "/",
+	}
 	if !slices.Equal(got, want) {
 		t.Errorf("got %v, want %v", got, want)
 	}
 	if got := completePath("relative/pa"); got != nil {
 		t.Errorf("a relative path offers %v", got)
+	}
+}
+
+// TestCompletePathBelowHome: paths below ~ are completed as they were typed.
+func TestCompletePathBelowHome(t *testing.T) {
+	home := t.TempDir()
+	t.Setenv("HOME", home)
+	if err := os.MkdirAll(filepath.Join(home, "packs", "old"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for typed, want := range map[string]string{
+		"~/pa": "~/packs/", "~/packs/o": "~/packs/old/", "~/x": "", "~": "", "~pa": "",
+	} {
+		if got := strings.Join(completePath(typed), " "); got != want {
+			t.Errorf("%q is completed to %q, want %q", typed, got, want)
+		}
 	}
 }

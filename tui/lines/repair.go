@@ -1,24 +1,26 @@
-package tui
+package lines
 
 import (
 	"fmt"
+	"os"
 	"path/filepath"
 	"strconv"
 
 	"packhouse/setup/installation"
 	"packhouse/setup/plan"
+	"packhouse/tui/describe"
 	"packhouse/tui/session"
 )
 
 // repair shows the faults of a configuration that is refused, and applies the repair that the user
 // chooses. It reports whether one was applied.
-func (l *lines) repair() (bool, error) {
+func (l *mode) repair() (bool, error) {
 	s := l.session
 	s.BeginRepair()
 	l.say("")
 	l.say("The server refuses %s.", filepath.Join(s.Installed.Dir, installation.ConfigFile))
 	for {
-		found := s.FaultFinder(l.options.Editor != nil)(l.ctx)
+		found := s.FaultFinder()(l.ctx)
 		l.faults(found)
 		chosen, err := l.chooseRepair(found.Repairs)
 		if err != nil || chosen == nil {
@@ -46,9 +48,9 @@ func (l *lines) repair() (bool, error) {
 }
 
 // faults prints the faults and the ways to repair them.
-func (l *lines) faults(found session.Faults) {
+func (l *mode) faults(found session.Faults) {
 	for _, fault := range found.Faults {
-		l.say("Fault, %s%s", faultPlace(fault), fault.What)
+		l.say("Fault, %s%s", describe.FaultPlace(fault), fault.What)
 		if fault.Remedy != "" {
 			l.say("  %s", fault.Remedy)
 		}
@@ -67,7 +69,7 @@ func (l *lines) faults(found session.Faults) {
 }
 
 // chooseRepair asks which repair to apply. It returns nil for none.
-func (l *lines) chooseRepair(repairs []plan.Repair) (*plan.Repair, error) {
+func (l *mode) chooseRepair(repairs []plan.Repair) (*plan.Repair, error) {
 	for {
 		text, err := l.readLine(fmt.Sprintf("Choose a repair from 1 to %d, or quit: ", len(repairs)), false)
 		if err != nil {
@@ -85,22 +87,15 @@ func (l *lines) chooseRepair(repairs []plan.Repair) (*plan.Repair, error) {
 }
 
 // edit runs an editor on a copy of the file, and keeps the result as the draft.
-func (l *lines) edit() error {
-	path, err := copyToEdit(l.session.Repair.Data())
+func (l *mode) edit() error {
+	path, command, err := l.session.EditCommand()
 	if err != nil {
 		return err
 	}
-	command, err := editor(l.options, path)
-	if err == nil {
-		err = command.Run()
+	command.Stdout, command.Stderr = l.out, l.out
+	if terminal, ok := l.in.(*os.File); ok { // of anything else, the editor would consume the next answers
+		command.Stdin = terminal
 	}
-	data, readErr := readEdited(path)
-	if err != nil {
-		return fmt.Errorf("edit a copy: %w", err)
-	}
-	if readErr != nil {
-		return readErr
-	}
-	l.session.Repair.Draft = data
-	return nil
+	_, err = l.session.Edited(path, command.Run())
+	return err
 }

@@ -1,4 +1,4 @@
-package tui
+package field
 
 import (
 	"os"
@@ -6,25 +6,21 @@ import (
 	"strings"
 	"sync/atomic"
 	"time"
-
-	tea "github.com/charmbracelet/bubbletea"
-
-	"packhouse/tui/field"
 )
 
 // completeWithin bounds the wait for a directory listing. A file server that is down may never
 // answer.
 const completeWithin = time.Second
 
-// completer lists completions of a path in the background, so that ctrl+c works even if a disk does
+// Completer lists completions of a path in the background, so that ctrl+c works even if a disk does
 // not answer.
-type completer struct {
+type Completer struct {
 	busy   atomic.Bool                // a directory is being read that has not answered
 	list   func(path string) []string // nil: completePath
 	within time.Duration              // 0: completeWithin
 }
 
-func (c *completer) complete(path string) []string {
+func (c *Completer) Complete(path string) []string {
 	if !c.busy.CompareAndSwap(false, true) {
 		return nil
 	}
@@ -36,12 +32,12 @@ func (c *completer) complete(path string) []string {
 		within = completeWithin
 	}
 	found := make(chan []string, 1)
-	go guard(func() tea.Msg {
+	go func() {
+		defer func() { _ = recover() }() // a panic must not end the program with the terminal in raw mode
 		paths := list(path)
 		c.busy.Store(false)
 		found <- paths
-		return nil
-	})()
+	}()
 	select {
 	case paths := <-found:
 		return paths
@@ -74,7 +70,7 @@ func completePath(path string) []string {
 	var out []string
 	for _, entry := range entries {
 		name := entry.Name()
-		if begun == "" || !strings.HasPrefix(name, begun) || field.Invisible(name) != "" {
+		if begun == "" || !strings.HasPrefix(name, begun) || Invisible(name) != "" {
 			continue
 		}
 		if entry.IsDir() {

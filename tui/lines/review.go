@@ -1,4 +1,4 @@
-package tui
+package lines
 
 import (
 	"context"
@@ -10,6 +10,8 @@ import (
 
 	"packhouse/setup"
 	"packhouse/setup/check"
+	"packhouse/tui/describe"
+	"packhouse/tui/layout"
 	"packhouse/tui/session"
 )
 
@@ -24,7 +26,7 @@ const (
 
 // review makes the plan for the session's purpose, prints the changes, and applies them after
 // confirmation.
-func (l *lines) review() (followUp, error) {
+func (l *mode) review() (followUp, error) {
 	s := l.session
 	var err error
 	l.say("")
@@ -49,7 +51,7 @@ func (l *lines) review() (followUp, error) {
 	if err != nil || !write {
 		return next, err
 	}
-	result := s.Applier(func(verb, path string) { l.say("%s", progressText(verb, path)) })(l.ctx)
+	result := s.Applier(func(verb, path string) { l.say("%s", describe.Progress(verb, path)) })(l.ctx)
 	if result.Err != nil {
 		l.mistake("%s", session.Words(result.Err))
 		_, next, err := l.choose("Enter back to change answers, or quit: ", false)
@@ -69,7 +71,7 @@ func (l *lines) review() (followUp, error) {
 }
 
 // changes prints the plan.
-func (l *lines) changes() {
+func (l *mode) changes() {
 	planned := l.session.Plan
 	l.say("These changes will be made in %s:", planned.Dir)
 	for _, f := range planned.Findings {
@@ -79,7 +81,7 @@ func (l *lines) changes() {
 		if c.Kind == setup.Keep {
 			continue
 		}
-		l.say("%s %s", c.Kind, shortPath(planned.Dir, c.Path))
+		l.say("%s %s", c.Kind, describe.Path(planned.Dir, c.Path))
 		for _, meaning := range c.Meaning {
 			l.say("  %s", meaning)
 		}
@@ -94,7 +96,7 @@ func (l *lines) changes() {
 
 // choose asks what to do with a plan. It reports whether to write it; otherwise it returns what to
 // do instead.
-func (l *lines) choose(prompt string, writable bool) (bool, followUp, error) {
+func (l *mode) choose(prompt string, writable bool) (bool, followUp, error) {
 	for {
 		text, err := l.readLine(prompt, false)
 		if err != nil {
@@ -119,7 +121,7 @@ func (l *lines) choose(prompt string, writable bool) (bool, followUp, error) {
 }
 
 // prove starts the server, unless it runs, and prints the result of each check.
-func (l *lines) prove() (followUp, error) {
+func (l *mode) prove() (followUp, error) {
 	s := l.session
 	if s.Outcome.Plan == nil && s.Purpose == session.ForAnswers {
 		s.Outcome.Plan = s.Plan
@@ -133,7 +135,8 @@ func (l *lines) prove() (followUp, error) {
 	}
 	proof := s.Prover(func(e check.Event) {
 		if e.Result != nil {
-			l.say("%s: %s, %s%s", e.Title, e.Result.Status, e.Result.Seen, strings.ReplaceAll(reason(e.Result), "\n", "\n  "))
+			why := strings.ReplaceAll(describe.Reason(e.Result), "\n", "\n  ")
+			l.say("%s: %s, %s%s", e.Title, e.Result.Status, e.Result.Seen, why)
 			if e.Result.Advice != "" {
 				l.say("  advice: %s", strings.ReplaceAll(e.Result.Advice, "\n", "\n  "))
 			}
@@ -143,7 +146,7 @@ func (l *lines) prove() (followUp, error) {
 		return finished, l.ctx.Err()
 	}
 	s.Proved(proof)
-	l.say("%s.", summary(proof.Report))
+	l.say("%s.", describe.Report(proof.Report))
 	if s.Purpose != session.ForAnswers {
 		return finished, nil
 	}
@@ -159,7 +162,7 @@ func (l *lines) prove() (followUp, error) {
 }
 
 // offerRollback offers to roll back a change that failed, and reports whether the user accepted.
-func (l *lines) offerRollback() (bool, error) {
+func (l *mode) offerRollback() (bool, error) {
 	s := l.session
 	if !s.CanRollBack() || s.Purpose != session.ForAnswers {
 		return false, nil
@@ -178,7 +181,7 @@ func (l *lines) offerRollback() (bool, error) {
 }
 
 // confirm asks a question until the answer is yes or no.
-func (l *lines) confirm(prompt string) (bool, error) {
+func (l *mode) confirm(prompt string) (bool, error) {
 	for {
 		text, err := l.readLine(prompt, false)
 		if err != nil {
@@ -195,24 +198,25 @@ func (l *lines) confirm(prompt string) (bool, error) {
 }
 
 // passwords shows the generated passwords once, on request.
-func (l *lines) passwords() error {
+func (l *mode) passwords() error {
 	s := l.session
 	if len(s.Generated) == 0 || s.Viewed {
 		return nil
 	}
-	yes, err := l.confirm("Passwords were generated. Show them now? Otherwise they are saved in initial-passwords. yes or no: ")
+	yes, err := l.confirm("Passwords were generated. Show them now? Otherwise they are saved in initial-passwords. " +
+		"yes or no: ")
 	if err != nil || !yes {
 		return err
 	}
 	s.Viewed = true
 	for _, p := range s.Generated {
-		fmt.Fprintf(l.out, "Password of %s: %s\n", clean(p.User), p.Password.Reveal())
+		fmt.Fprintf(l.out, "Password of %s: %s\n", layout.Clean(p.User), p.Password.Reveal())
 	}
 	return nil
 }
 
 // serve keeps the server running until the user ends it.
-func (l *lines) serve() error {
+func (l *mode) serve() error {
 	if l.session.Running == nil {
 		return nil
 	}
@@ -231,7 +235,7 @@ func (l *lines) serve() error {
 		l.say("The server has ended.")
 		return nil
 	case err := <-read:
-		if errors.Is(err, errNoMore) || errors.Is(err, context.Canceled) {
+		if errors.Is(err, ErrInputEnded) || errors.Is(err, context.Canceled) {
 			return nil
 		}
 		return err

@@ -1,4 +1,4 @@
-package tui
+package theme
 
 import (
 	"strings"
@@ -6,42 +6,42 @@ import (
 	"packhouse/tui/layout"
 )
 
-// paintYAML colors the keys and comments of YAML.
-func (u *ui) paintYAML(text string, width int) []string {
+// YAML colors the keys and comments of YAML.
+func (t Theme) YAML(text string, width int) []string {
 	var out []string
-	for line := range strings.SplitSeq(strings.TrimRight(clean(text), "\n"), "\n") {
+	for line := range strings.SplitSeq(strings.TrimRight(layout.Clean(text), "\n"), "\n") {
 		line = layout.Cut(line, width)
 		trimmed := strings.TrimLeft(line, " -")
 		name, value, found := strings.Cut(trimmed, ":")
 		switch {
 		case strings.HasPrefix(trimmed, "#"):
-			line = u.theme.Muted.Render(line)
+			line = t.Muted.Render(line)
 		case found && !strings.ContainsAny(name, " \"'") && (value == "" || value[0] == ' '):
 			indent := line[:len(line)-len(trimmed)]
 			if at := strings.Index(value, " #"); at >= 0 && !strings.ContainsAny(value[:at], `"'`) {
-				value = value[:at] + u.theme.Muted.Render(value[at:])
+				value = value[:at] + t.Muted.Render(value[at:])
 			}
-			line = indent + u.theme.Key.Render(name) + ":" + value
+			line = indent + t.Key.Render(name) + ":" + value
 		}
 		out = append(out, line)
 	}
 	return out
 }
 
-// paintDiff colors a unified diff.
-func (u *ui) paintDiff(diff string, width int) []string {
+// Diff colors a unified diff.
+func (t Theme) Diff(diff string, width int) []string {
 	var out []string
-	for i, line := range strings.Split(strings.TrimRight(clean(diff), "\n"), "\n") {
+	for i, line := range strings.Split(strings.TrimRight(layout.Clean(diff), "\n"), "\n") {
 		cut := layout.Cut(line, width)
 		switch {
 		case i < 2: // the names of both files
-			cut = u.theme.Muted.Render(cut)
+			cut = t.Muted.Render(cut)
 		case strings.HasPrefix(line, "+"):
-			cut = u.theme.Added.Render(cut)
+			cut = t.Added.Render(cut)
 		case strings.HasPrefix(line, "-"):
-			cut = u.theme.Removed.Render(cut)
+			cut = t.Removed.Render(cut)
 		case strings.HasPrefix(line, "@@"):
-			cut = u.theme.Muted.Render(cut)
+			cut = t.Muted.Render(cut)
 		}
 		out = append(out, cut)
 	}

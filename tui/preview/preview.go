@@ -1,36 +1,40 @@
-package tui
+// Package preview is a text that is drawn while it changes: it marks the lines that are new since a
+// base, and knows which line changed last.
+package preview
 
 import (
 	"bytes"
 	"slices"
 )
 
-// preview is myconfig.yml for the current answers.
-type preview struct {
-	text    []byte
-	base    []byte       // the text when the current step was entered
-	changed map[int]bool // lines of text that are not in base
-	focus   int          // the line that changed last
-	top     int
+// Preview is a configuration for the current answers.
+type Preview struct {
+	Text    []byte       // without the comment at its head
+	Changed map[int]bool // indices of lines that are not in the base
+	Focus   int          // index of the line that changed last
+	Top     int          // first visible line
+	base    []byte
 }
 
-// refreshPreview updates the preview and marks the lines that changed.
-func (s *questionsScreen) refreshPreview() {
-	text := body(s.session.Preview())
-	p := &s.preview
-	if bytes.Equal(text, p.text) {
+// Rebase makes the current text the base: no line is new.
+func (p *Preview) Rebase() { p.base, p.Changed = p.Text, nil }
+
+// Update sets the text and marks the lines that changed.
+func (p *Preview) Update(text []byte) {
+	text = body(text)
+	if bytes.Equal(text, p.Text) {
 		return
 	}
-	before, after := bytes.Split(p.text, []byte("\n")), bytes.Split(text, []byte("\n"))
-	if p.text != nil {
+	before, after := bytes.Split(p.Text, []byte("\n")), bytes.Split(text, []byte("\n"))
+	if p.Text != nil {
 		for i := range after {
 			if i >= len(before) || !bytes.Equal(before[i], after[i]) {
-				p.focus = i
+				p.Focus = i
 				break
 			}
 		}
 	}
-	p.text, p.changed = text, fresh(p.base, text)
+	p.Text, p.Changed = text, fresh(p.base, text)
 }
 
 // body returns a configuration without the comment at its head.
@@ -84,9 +88,4 @@ func fresh(before, after []byte) map[int]bool {
 		}
 	}
 	return changed
-}
-
-// previewLines draws the preview. It returns the line to keep visible, and the lines to mark.
-func (s *questionsScreen) previewLines(width int) (lines []string, focus int, marks map[int]bool) {
-	return s.paintYAML(string(s.preview.text), width), s.preview.focus + 2, s.preview.changed
 }

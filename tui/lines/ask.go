@@ -1,4 +1,4 @@
-package tui
+package lines
 
 import (
 	"fmt"
@@ -10,11 +10,13 @@ import (
 	"packhouse/setup"
 	"packhouse/setup/answer"
 	"packhouse/setup/question"
+	"packhouse/tui/describe"
+	"packhouse/tui/layout"
 )
 
 // questions asks the questions of the open steps, from an index on. It reports whether all are
 // answered; false: the user went back beyond the first.
-func (l *lines) questions(at int) (bool, error) {
+func (l *mode) questions(at int) (bool, error) {
 	for {
 		asked := l.session.Asking(l.advanced)
 		if at >= len(asked) {
@@ -47,7 +49,7 @@ func (l *lines) questions(at int) (bool, error) {
 
 // ask asks a question until its answer is accepted. It reports whether to continue; false: go back.
 // It lists the choices once, and again only if they change, because screen readers read them aloud.
-func (l *lines) ask(q *question.Question) (bool, error) {
+func (l *mode) ask(q *question.Question) (bool, error) {
 	for list := true; ; {
 		if list {
 			l.list(q)
@@ -80,7 +82,7 @@ func (l *lines) ask(q *question.Question) (bool, error) {
 }
 
 // list prints the choices.
-func (l *lines) list(q *question.Question) {
+func (l *mode) list(q *question.Question) {
 	a := &l.session.Answers
 	switch q.Kind {
 	case question.Choice:
@@ -113,7 +115,7 @@ func (l *lines) list(q *question.Question) {
 }
 
 // prompt returns the prompt of a question, with its default.
-func (l *lines) prompt(q *question.Question) string {
+func (l *mode) prompt(q *question.Question) string {
 	a := &l.session.Answers
 	switch q.Kind {
 	case question.Names:
@@ -134,23 +136,23 @@ func (l *lines) prompt(q *question.Question) string {
 		value = "no"
 	}
 	if value == "" && q.Empty != "" {
-		return clean(fmt.Sprintf("Default: empty, which means: %s. Your answer: ", q.Empty))
+		return layout.Clean(fmt.Sprintf("Default: empty, which means: %s. Your answer: ", q.Empty))
 	}
 	if value == "" {
 		return "No default. Your answer: "
 	}
 	from := ""
-	if origin := l.session.Origins[q.ID]; origin != answer.FromDefault && originWords(origin) != "" {
-		from = ", " + originWords(origin)
+	if origin := l.session.Origins[q.ID]; origin != answer.FromDefault && describe.Origin(origin) != "" {
+		from = ", " + describe.Origin(origin)
 	}
 	if l.session.Clearable(l.ctx, q) {
 		from += "; " + none + " removes it"
 	}
-	return clean(fmt.Sprintf("Default: %s%s. Your answer: ", value, from))
+	return layout.Clean(fmt.Sprintf("Default: %s%s. Your answer: ", value, from))
 }
 
 // listed returns a choice as it was listed, with its number and title.
-func (l *lines) listed(q *question.Question, value string) string {
+func (l *mode) listed(q *question.Question, value string) string {
 	for i, o := range q.Choices(l.session.Machine, &l.session.Answers) {
 		if o.Value == value {
 			return fmt.Sprintf("%d, %s", i+1, o.Title)
@@ -188,7 +190,7 @@ func passwordWords(u setup.User) string {
 
 // store stores an answer. It reports whether the question is done; a list is done when the input is
 // empty.
-func (l *lines) store(q *question.Question, text string) (bool, error) {
+func (l *mode) store(q *question.Question, text string) (bool, error) {
 	a := &l.session.Answers
 	switch {
 	case text == "":
@@ -240,7 +242,7 @@ func (l *lines) store(q *question.Question, text string) (bool, error) {
 // none is the input that removes an optional answer.
 const none = "none"
 
-func (l *lines) storeNames(q *question.Question, text string) {
+func (l *mode) storeNames(q *question.Question, text string) {
 	a := &l.session.Answers
 	before := slices.Clone(a.SANs)
 	for _, name := range strings.FieldsFunc(text, func(r rune) bool { return r == ',' || r == ' ' }) {
@@ -265,7 +267,7 @@ func (l *lines) storeNames(q *question.Question, text string) {
 }
 
 // storeUser changes the list of users. It reverts a change that is refused.
-func (l *lines) storeUser(q *question.Question, text string) error {
+func (l *mode) storeUser(q *question.Question, text string) error {
 	a := &l.session.Answers
 	before := slices.Clone(a.Users)
 	var removed []string
@@ -323,10 +325,10 @@ func (l *lines) storeUser(q *question.Question, text string) error {
 }
 
 // password reads a password twice, without an echo. An empty input generates one.
-func (l *lines) password(name string) (string, error) {
+func (l *mode) password(name string) (string, error) {
 	defer l.hide()() // also between the two lines
 	for {
-		first, err := l.readLine(clean(fmt.Sprintf("Password of %s, not shown; enter generates one: ", name)), true)
+		first, err := l.readLine(layout.Clean(fmt.Sprintf("Password of %s, not shown; enter generates one: ", name)), true)
 		if err != nil || first == "" {
 			return "", err
 		}
@@ -342,11 +344,11 @@ func (l *lines) password(name string) (string, error) {
 }
 
 // refuses prints the refusals of an answer and reports whether there are any.
-func (l *lines) refuses(q *question.Question) bool { return l.refusesAbout(q, "") }
+func (l *mode) refuses(q *question.Question) bool { return l.refusesAbout(q, "") }
 
 // refusesAbout is refuses for one entry of a list; findings about the whole list wait until the
 // list is complete.
-func (l *lines) refusesAbout(q *question.Question, entry string) bool {
+func (l *mode) refusesAbout(q *question.Question, entry string) bool {
 	refused := false
 	for _, f := range l.session.Validate(l.ctx, q) {
 		if f.Severity == finding.Refused && (entry == "" || f.Entry == entry) {
@@ -358,7 +360,7 @@ func (l *lines) refusesAbout(q *question.Question, entry string) bool {
 }
 
 // check prints the findings about an answer, probes it, and reports whether it is accepted.
-func (l *lines) check(q *question.Question) bool {
+func (l *mode) check(q *question.Question) bool {
 	findings := l.session.Validate(l.ctx, q)
 	if q.Probe != nil && !finding.AnyRefused(findings) {
 		findings = append(findings, l.session.Prober([]*question.Question{q})(l.ctx)[q]...)
