@@ -34,6 +34,7 @@ const (
 	CodeEAB          = "acme-account"        // the ACME directory requires an external account
 	CodeChallenge    = "acme-challenge"      // warning: the CA cannot reach this server
 	CodeUser         = "user-name"
+	CodeUserRules    = "user-rules" // warning: a rule gives a user more than the role
 	CodePassword     = "password-refused"
 	CodeShared       = "password-variable-shared" // two users would share one variable
 	CodeNobody       = "password-for-nobody"      // a password for a user that does not exist

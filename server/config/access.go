@@ -43,6 +43,44 @@ func (h *Htpasswd) Access(user string) (everywhere string, further []Rule) {
 	return everywhere, further
 }
 
+// RuleGrant is a rule that gives a user a role.
+type RuleGrant struct {
+	Rule
+	Origin Origin // of the users of the rule
+	Named  bool   // the rule names the user, not only every user
+}
+
+// Everywhere reports whether the rule covers every repository.
+func (g RuleGrant) Everywhere() bool { return everyRepository(g.Repositories) }
+
+// Remedy returns how to take the role from the user.
+func (g RuleGrant) Remedy(user string) string {
+	if !g.Named {
+		return fmt.Sprintf("list users instead of %s in the rule", quote(EveryUser))
+	}
+	if len(g.Users) == 1 {
+		return "delete the rule"
+	}
+	return fmt.Sprintf("delete %s from the users of the rule", quote(user))
+}
+
+// RulesFor returns the rules that give a user a higher role than role; "" is no role.
+func (l *Loaded) RulesFor(user, role string) []RuleGrant {
+	var grants []RuleGrant
+	for i, r := range l.Config.Auth.Htpasswd.Rules {
+		if !r.names(user) || rank(r.Role) <= rank(role) {
+			continue
+		}
+		key := fmt.Sprintf("auth.htpasswd.rules[%d].users", i)
+		origin, known := l.Origins[key]
+		if !known {
+			origin = l.Origins[key+"[0]"]
+		}
+		grants = append(grants, RuleGrant{Rule: r, Origin: origin, Named: slices.Contains(r.Users, user)})
+	}
+	return grants
+}
+
 // readers reports users who can sign in and read nothing, or only some repositories, because rules
 // end the right to read everything.
 func (v *verifier) readers(users []string) {

@@ -58,6 +58,7 @@ type builder struct {
 	now       time.Time
 	random    io.Reader
 	plan      *Plan
+	config    *config.Loaded         // the planned one
 	readings  *installation.Readings // files that the plan is based on, each read once
 	err       error                  // first error of file and directory
 }
@@ -91,6 +92,7 @@ func (b *builder) build(ctx context.Context) error {
 	if err := b.users(); err != nil {
 		return err
 	}
+	b.rules()
 	card, err := b.handoff(leaf, trust)
 	if err != nil {
 		return err
@@ -132,7 +134,8 @@ func (b *builder) configMeaning(after []byte) string {
 // verifyConfig loads the planned configuration as the server does, so that setup never writes one
 // that the server would refuse.
 func (b *builder) verifyConfig(data []byte) error {
-	_, err := config.Load(config.Source{Path: b.path(installation.ConfigFile), Data: data})
+	loaded, err := config.Load(config.Source{Path: b.path(installation.ConfigFile), Data: data})
+	b.config = loaded
 	var problems config.Findings
 	if !errors.As(err, &problems) {
 		return err

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"cmp"
 	"context"
 	"crypto/x509"
 	"fmt"
@@ -44,6 +45,17 @@ type Command struct {
 	Line  string `json:"line"`
 }
 
+// rights returns the role of a user, and those that rules of the configuration give: "reader; writer
+// of team-b/** by a rule".
+func (b *builder) rights(u setup.User) string {
+	everywhere, further := b.config.Config.Auth.Htpasswd.Access(u.Name)
+	rights := []string{cmp.Or(everywhere, "no role")}
+	for _, r := range further {
+		rights = append(rights, fmt.Sprintf("%s of %s by a rule", r.Role, r.Repositories))
+	}
+	return strings.Join(rights, "; ")
+}
+
 // handoff returns the content of handoff.md. It depends only on the answers and the certificate, so
 // that a second run returns the same.
 func (b *builder) handoff(leaf *x509.Certificate, trust []byte) ([]byte, error) {
@@ -53,7 +65,7 @@ func (b *builder) handoff(leaf *x509.Certificate, trust []byte) ([]byte, error) 
 		Config: b.path(installation.ConfigFile), Dir: b.dir, InMemory: a.Storage == config.InMemory,
 	}
 	for _, u := range a.Users {
-		h.Users = append(h.Users, templates.HandoffUser{Name: u.Name, Role: string(u.Role)})
+		h.Users = append(h.Users, templates.HandoffUser{Name: u.Name, Role: b.rights(u)})
 	}
 	if _, port, err := net.SplitHostPort(a.Addr); err == nil && !config.Local("tcp", a.Addr) {
 		h.Port = port

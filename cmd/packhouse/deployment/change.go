@@ -134,7 +134,7 @@ func planChange(
 func finishChange(ctx context.Context, a *cli.App, c Change, plan *plan.Plan) error {
 	sayMeaning(a, plan)
 	a.SayFindings(slices.DeleteFunc(append(c.findings, plan.Findings...), func(f finding.Finding) bool {
-		return f.Code != setup.CodeShortLife && f.Code != installation.CodeUnsafe
+		return !slices.Contains([]string{setup.CodeShortLife, setup.CodeUserRules, installation.CodeUnsafe}, f.Code)
 	}))
 	result := resultOf(plan)
 	if len(plan.Passwords) > 0 && !c.Show {

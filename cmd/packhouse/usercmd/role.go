@@ -21,7 +21,8 @@ func newRole(a *cli.App) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "role NAME ROLE",
 		Short: "Change the role of a user: reader, writer or admin",
-		Long: `Change the role of a user. If the user already has this role, nothing changes. The last line of output is
+		Long: `Change the role of a user. If the user already has this role, nothing changes. A lower role is refused
+if a rule of the configuration gives the user a higher one in every repository. The last line of output is
 "changed" or "unchanged".`,
 		Args: cobra.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -40,7 +41,10 @@ func (o *roleOptions) run(cmd *cobra.Command) error {
 			if _, err := knownUser(in, o.name); err != nil {
 				return "", err
 			}
-			return "", deployment.ValidUser(o.name, o.role, "ROLE")
+			if err := deployment.ValidUser(o.name, o.role, "ROLE"); err != nil {
+				return "", err
+			}
+			return "", refuseRules(in, o.name, o.role, false)
 		},
 	})
 }
