@@ -114,6 +114,7 @@ var mayImport = map[string][]string{
 	"packs/lint":             {"finding", "packs/...", "printable", "spelling"},
 	"pattern":                {},
 	"printable":              {},
+	"racetest":               {}, // for tests only
 	"spelling":               {},
 	"templates":              {"printable"}, // it quotes for the shell
 	// Who can write a path: the directories of an installation, and those of a store.

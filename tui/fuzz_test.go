@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"testing"
 
+	"packhouse/racetest"
 	"packhouse/setup"
 	"packhouse/setup/check"
 	"packhouse/setup/installation"
@@ -76,7 +77,7 @@ func fuzzed(t testing.TB, seed uint64) *display {
 // screen (screen.frame holds them all).
 func TestRandomKeys(t *testing.T) {
 	shown := make(map[place]int)
-	rounds := uint64(32) // two of each way that a plan, the checks and the server can go
+	rounds := racetest.Sample[uint64](32, 10) // two of each way that a plan, the checks and the server can go
 	if testing.Short() {
 		rounds = 10
 	}
@@ -127,7 +128,7 @@ func TestEverySize(t *testing.T) {
 				width != 110 {
 				continue
 			}
-			for _, height := range []int{0, 1, 2, 3, 5, 8, 11, 12, 13, 15, 16, 17, 24, 60} {
+			for _, height := range racetest.Sample([]int{0, 1, 2, 3, 5, 8, 11, 12, 13, 15, 16, 17, 24, 60}, []int{0, 12, 24}) {
 				s.resize(width, height)
 			}
 		}

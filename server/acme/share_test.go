@@ -10,6 +10,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"packhouse/racetest"
 )
 
 // oneAtATime has an order take a while, and tells when two for one name are under way at once.
@@ -97,7 +99,7 @@ func TestReplicasLookAgain(t *testing.T) {
 func TestHangingNames(t *testing.T) {
 	good := []string{"a.example.com", "b.example.com"}
 	hosts := []string{"hangs.example.com", good[0], "fails.example.com", "also.hangs.example.com", good[1]}
-	for _, servers := range []int{0, 1, 3} { // 0: one with a cache to itself
+	for _, servers := range racetest.Sample([]int{0, 1, 3}, []int{3}) { // 0: one with a cache to itself
 		t.Run(fmt.Sprint(servers), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				ctx, cancel := context.WithCancel(t.Context())

@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"packhouse/finding"
+	"packhouse/racetest"
 	"packhouse/setup"
 	"packhouse/setup/answer"
 	"packhouse/setup/installation"
@@ -51,6 +52,7 @@ func TestKilledAnywhereIsWholeOldOrWholeNew(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			var old, fresh, done int
+			step := racetest.Sample(1, 5)
 			m, dir := machinetest.New(t, &machinetest.Host{}), filepath.Join(t.TempDir(), "packhouse")
 			if tc.first != nil {
 				install(t, m, dir, tc.first)
@@ -58,7 +60,7 @@ func TestKilledAnywhereIsWholeOldOrWholeNew(t *testing.T) {
 			before := snapshot(t, dir)
 			planned := planFor(t, m, dir, tc.again)
 			reset := keepTree(t, dir)
-			for n := 1; done == 0; n++ {
+			for n := 1; done == 0; n += step {
 				reset()
 				_, err := Apply(t.Context(), planned, Options{Hook: killAt(n)})
 				if err == nil {
@@ -91,7 +93,7 @@ func TestKilledAnywhereIsWholeOldOrWholeNew(t *testing.T) {
 					t.Errorf("operation %d: drift %v", n, in.Drift)
 				}
 			}
-			if old < 10 || fresh < 10 {
+			if old < 10/step || fresh < 10/step {
 				t.Errorf(
 					"old %d times and new %d times of %d: the kills do not reach both sides of the journal", old,
 					fresh, done,
@@ -162,7 +164,7 @@ func TestKilledWhileRecovering(t *testing.T) {
 	before := snapshot(t, dir)
 	planned := planFor(t, m, dir, answer.Values{"user": {"spectro"}, "addr": {":5001"}})
 	reset := keepTree(t, dir)
-	for n := 1; ; n++ {
+	for n := 1; ; n += racetest.Sample(1, 4) {
 		reset()
 		renames := 0
 		if _, err := Apply(t.Context(), planned, Options{Hook: func(operation string) error {

@@ -11,6 +11,7 @@ import (
 	"syscall"
 	"testing"
 
+	"packhouse/racetest"
 	"packhouse/setup/answer"
 	"packhouse/setup/installation"
 	"packhouse/setup/machine/machinetest"
@@ -59,8 +60,8 @@ func TestAFailureAnywhereLeavesTheOldOrTheNew(t *testing.T) {
 			before, generation := snapshot(t, dir), installation.Backups(dir)
 			planned := planFor(t, m, dir, tc.again)
 			reset := keepTree(t, dir)
-			failures := 0
-			for n := 1; ; n++ {
+			failures, step := 0, racetest.Sample(1, 10)
+			for n := 1; ; n += step {
 				reset()
 				_, err := Apply(t.Context(), planned, Options{Hook: failAt(n, tc.last, tc.err, tc.done)})
 				told := snapshot(t, dir)
@@ -74,8 +75,8 @@ func TestAFailureAnywhereLeavesTheOldOrTheNew(t *testing.T) {
 					t.Fatalf("operation %d: done, and not what was planned", n)
 				case err == nil && n > 200:
 					t.Fatal("it never ends")
-				case err == nil && (tc.last > 1 || failures > 20):
-					if failures < 20 {
+				case err == nil && (tc.last > 1 || failures > 20/step):
+					if failures < 20/step {
 						t.Errorf("only %d operations failed", failures)
 					}
 					return
@@ -135,7 +136,7 @@ func TestNothingIsLeftElsewhere(t *testing.T) {
 		t, m, dir,
 		answer.Values{"user": {"spectro"}, "addr": {":5001"}, "rotate-cert": {"true"}, "new-key": {"true"}},
 	)
-	for n := 1; ; n++ {
+	for n := 1; ; n += racetest.Sample(1, 4) {
 		_, err := Apply(t.Context(), planned, Options{Hook: killAt(n)})
 		if err == nil {
 			t.Fatal("it was never killed before its journal")
@@ -211,7 +212,7 @@ func TestWhatTheNextRunSays(t *testing.T) {
 	before := snapshot(t, dir)
 	planned := planFor(t, m, dir, answer.Values{"addr": {":5001"}})
 	reset := keepTree(t, dir)
-	for n := 1; ; n++ {
+	for n := 1; ; n += racetest.Sample(1, 4) {
 		reset()
 		_, err := Apply(t.Context(), planned, Options{Hook: killAt(n)})
 		if err == nil {

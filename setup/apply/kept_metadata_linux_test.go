@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"packhouse/racetest"
 	"packhouse/setup"
 	"packhouse/setup/answer"
 	"packhouse/setup/installation"
@@ -157,7 +158,7 @@ func TestOperatorsMetadataSurvivesFailures(t *testing.T) {
 		},
 	} {
 		done := false
-		for n := 1; !done; n += 3 {
+		for n := 1; !done; n += racetest.Sample(3, 12) {
 			planned := planFor(t, m, dir, answer.Values{"user": {"p:writer"}, "rotate-cert": {"true"}})
 			_, err := Apply(t.Context(), planned, Options{Hook: hook(n)})
 			done = err == nil && n > 40

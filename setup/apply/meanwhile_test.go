@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"packhouse/finding"
+	"packhouse/racetest"
 	"packhouse/server/auth/htpasswd"
 	"packhouse/setup"
 	"packhouse/setup/answer"
@@ -160,7 +161,7 @@ func TestForeignWriterLosesNothing(t *testing.T) {
 				reset := keepTree(t, dir)
 				path := filepath.Join(dir, filepath.FromSlash(file.name))
 				refused := 0
-				for n := 0; ; n++ {
+				for n := 0; ; n += racetest.Sample(1, 10) {
 					reset()
 					planned := planFor(t, m, dir, answer.Values{"user": {"p:writer"}})
 					before := snapshot(t, dir)

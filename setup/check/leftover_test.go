@@ -6,6 +6,8 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+
+	"packhouse/racetest"
 )
 
 // TestNothingIsLeft: a check that is interrupted after any of its requests, or whose request fails, deletes what it has pushed.
@@ -33,7 +35,7 @@ func TestNothingIsLeft(t *testing.T) {
 		return server
 	}
 	target.Dial, target.Roots, target.Chain = "", nil, nil
-	for n := 1; ; n++ {
+	for n := 1; ; n += racetest.Sample(1, 8) {
 		ctx, cancel := context.WithCancel(t.Context())
 		for _, what := range []func(http.ResponseWriter) bool{
 			func(http.ResponseWriter) bool { cancel(); return false },

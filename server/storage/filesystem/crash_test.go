@@ -15,6 +15,7 @@ import (
 
 	"github.com/opencontainers/go-digest"
 
+	"packhouse/racetest"
 	"packhouse/server/reference"
 	"packhouse/server/storage"
 	"packhouse/server/storage/disk"
@@ -258,7 +259,7 @@ func TestEveryCallMayFail(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			step := 17 // SOAK takes all
+			step := racetest.Sample(17, 170) // SOAK takes all
 			if testing.Short() {
 				step = 37
 			}

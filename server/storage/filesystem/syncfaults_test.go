@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"packhouse/racetest"
 	"packhouse/server/storage/filesystem"
 	"packhouse/server/storage/inmemory"
 	"packhouse/server/storage/storagetest"
@@ -16,7 +17,7 @@ import (
 // checkpoints, in many patterns. Once they succeed again, so do pushes.
 func TestSyncsFailForAWhile(t *testing.T) {
 	inABubble(func(t *testing.T) {
-		for seed := range uint64(400) {
+		for seed := range racetest.Sample[uint64](400, 20) {
 			memory := inmemory.NewDisk(inmemory.DiskOptions{Durability: true, Journaling: true, Boot: "first"})
 			f := &faulty{Disk: memory, err: errDevice, only: "sync", stays: true}
 			s, err := filesystem.OpenDisk(context.Background(), f, filesystem.Options{Barrier: filesystem.BarrierAuto, Journal: smallJournal})

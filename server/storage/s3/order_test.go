@@ -15,6 +15,7 @@ import (
 
 	"github.com/opencontainers/go-digest"
 
+	"packhouse/racetest"
 	"packhouse/server/config"
 	"packhouse/server/reference"
 	"packhouse/server/storage"
@@ -315,7 +316,7 @@ func (sc scene) schedules(t *testing.T, out removed, most int) (lost int) {
 
 // TestNothingAcknowledgedIsCollected is the promise.
 func TestNothingAcknowledgedIsCollected(t *testing.T) {
-	most := 500
+	most := racetest.Sample(500, 100)
 	switch {
 	case os.Getenv("SOAK") != "":
 		most = math.MaxInt
