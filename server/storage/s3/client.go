@@ -49,10 +49,11 @@ type client struct {
 const defaultRetries = 5
 
 func newClient(ctx context.Context, cfg config.S3Storage) (*client, error) {
-	t, err := newTransport(cfg)
+	cas, err := trustedBy(cfg)
 	if err != nil {
 		return nil, err
 	}
+	t := newTransport(cfg, cas.roots)
 	endpoint, literal, err := endpointOf(cfg)
 	if err != nil {
 		return nil, err
@@ -65,7 +66,7 @@ func newClient(ctx context.Context, cfg config.S3Storage) (*client, error) {
 	if retries <= 0 {
 		retries = defaultRetries
 	}
-	options := []func(*awsconfig.LoadOptions) error{
+	options := append(cas.forCredentials(),
 		awsconfig.WithRetryer(func() aws.Retryer {
 			return retry.NewStandard(func(o *retry.StandardOptions) {
 				o.MaxAttempts = retries + 1
@@ -81,7 +82,7 @@ func newClient(ctx context.Context, cfg config.S3Storage) (*client, error) {
 		// the signature already covers every body.
 		awsconfig.WithRequestChecksumCalculation(aws.RequestChecksumCalculationWhenRequired),
 		awsconfig.WithResponseChecksumValidation(aws.ResponseChecksumValidationWhenRequired),
-	}
+	)
 	if region != "" {
 		options = append(options, awsconfig.WithRegion(region))
 	}

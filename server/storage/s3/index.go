@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"packhouse/server/reference"
 	"packhouse/server/storage"
@@ -53,13 +54,24 @@ func (s *Store) enterRepository(ctx context.Context, w watch, repo string) (sett
 // awaitIndex waits until the index is complete. It is built on first use of a bucket that other
 // software has filled.
 func (s *Store) awaitIndex(ctx context.Context) error {
+	return s.awaitEither(ctx, s.indexed, s.indexed)
+}
+
+// awaitCatalog waits until the index of repositories is complete, which is built first.
+func (s *Store) awaitCatalog(ctx context.Context) error {
+	return s.awaitEither(ctx, s.indexed, s.cataloged)
+}
+
+func (s *Store) awaitEither(ctx context.Context, one, other <-chan struct{}) error {
 	select {
-	case <-s.indexed:
+	case <-one:
 		return nil
 	default:
 	}
 	select {
-	case <-s.indexed:
+	case <-one:
+		return nil
+	case <-other:
 		return nil
 	case <-ctx.Done():
 		return fmt.Errorf("wait for the index to be made: %w", ctx.Err())
@@ -80,16 +92,18 @@ func (s *Store) RepositoriesIn(ctx context.Context, prefix, last string, n int, 
 	if n <= 0 {
 		return page, false, nil
 	}
-	if err := s.awaitIndex(ctx); err != nil {
+	if err := s.awaitCatalog(ctx); err != nil {
 		return nil, false, err
 	}
 	if s.unindexed {
 		return s.walkedRepositories(ctx, prefix, last, n, visible)
 	}
+	var ahead lookAhead
 	limit := mostListed
 	if visible == nil {
 		limit = min(n+1, mostListed)
 	}
+	defer s.listing()()
 	within, after := repositoryEntry(prefix), repositoryEntry(max(last, prefix))
 	for {
 		p, err := s.bucket.list(ctx, within, after, limit, false)
@@ -109,8 +123,62 @@ func (s *Store) RepositoriesIn(ctx context.Context, prefix, last string, n int, 
 		if !p.more {
 			return page, false, nil
 		}
-		after = p.last
+		after, limit = p.last, ahead.limit(len(page) == n)
 	}
+}
+
+// fewListed is how many keys are listed first if only the next one matters. S3-compatible storage over
+// a file system reads the attributes of every key that it lists.
+const fewListed = 16
+
+// lookAhead is the limit of the last request that only looked for a name after a full page.
+type lookAhead int
+
+// limit returns the limit of the next request of a listing. full is whether the page is full, so that
+// one more visible name ends the listing.
+func (l *lookAhead) limit(full bool) int {
+	if !full {
+		return mostListed
+	}
+	*l = min(max(8**l, fewListed), mostListed)
+	return int(*l)
+}
+
+// listing counts a listing of a client until the returned function is called.
+func (s *Store) listing() (end func()) {
+	s.listings.Add(1)
+	return func() {
+		s.listed.Store(time.Now().UnixNano()) // paces requests, so the clock of tests does not apply
+		s.listings.Add(-1)
+	}
+}
+
+const (
+	// calm is how long ago the last listing of a client ended before the index is compared further.
+	calm = 200 * time.Millisecond
+	// mostYielded is how long one request of that comparison waits at most.
+	mostYielded = time.Second
+)
+
+// yielding is a bucket whose listings wait while clients list, because both may compete for the
+// processors of the S3-compatible storage.
+type yielding struct {
+	bucket
+	s *Store
+}
+
+func (y yielding) list(ctx context.Context, prefix, after string, limit int, folders bool) (page, error) {
+	for waited := time.Duration(0); waited < mostYielded && y.s.busyListing(); waited += calm / 10 {
+		if err := pause(ctx, calm/10); err != nil {
+			return page{}, err
+		}
+	}
+	return y.bucket.list(ctx, prefix, after, limit, folders)
+}
+
+// busyListing reports whether a client lists, or did so a moment ago.
+func (s *Store) busyListing() bool {
+	return s.listings.Load() > 0 || time.Since(time.Unix(0, s.listed.Load())) < calm
 }
 
 // Tags implements storage.Listings.
@@ -160,8 +228,11 @@ func (s *Store) tagPage(ctx context.Context, repo, last string, n int) ([]string
 	if last != "" {
 		after += escape(last)
 	}
+	defer s.listing()()
+	var ahead lookAhead
+	limit := min(n+1, mostListed)
 	for {
-		p, err := s.bucket.list(ctx, prefix, after, min(n+1, mostListed), false)
+		p, err := s.bucket.list(ctx, prefix, after, limit, false)
 		if err != nil {
 			return nil, false, fmt.Errorf("list tags: %w", err)
 		}
@@ -178,14 +249,14 @@ func (s *Store) tagPage(ctx context.Context, repo, last string, n int) ([]string
 		if !p.more {
 			return page, false, nil
 		}
-		after = p.last
+		after, limit = p.last, ahead.limit(len(page) == n)
 	}
 }
 
 // eachRepository calls do for every repository in the index.
 func (s *Store) eachRepository(ctx context.Context, do func(repo string) error) error {
 	if s.unindexed {
-		return s.walkRepositories(ctx, func(r *walked) error { return do(r.name) })
+		return s.walkRepositories(ctx, s.bucket, func(r *walked) error { return do(r.name) })
 	}
 	return walk(ctx, s.bucket, repositoryIndex, func(o object) error {
 		r, err := reference.ParseRepository(unescape(strings.TrimPrefix(o.key, repositoryIndex)))

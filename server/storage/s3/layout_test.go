@@ -97,7 +97,7 @@ func TestWalkedRepositoriesComeInOnePiece(t *testing.T) {
 		b.set(tagLink(name, "v1"), []byte(d))
 	}
 	seen := map[string]int{}
-	err := newStoreOn(b).walkRepositories(t.Context(), func(w *walked) error {
+	err := newStoreOn(b).walkRepositories(t.Context(), b, func(w *walked) error {
 		seen[w.name]++
 		if w.layers != 1 || len(w.revisions) != 1 || len(w.tags) != 1 {
 			t.Errorf("%+v", w)

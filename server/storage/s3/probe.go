@@ -206,12 +206,12 @@ func (p *probing) reach(ctx context.Context) bool {
 		p.pass(RightTLS, "without TLS, as configured: contents and names can be read on the way, the secret key cannot")
 		return true
 	}
-	roots, err := rootsOf(p.cfg)
+	cas, err := trustedBy(p.cfg)
 	if err != nil {
 		p.refuse(RightTLS, finding.Textf("correct %s", key("storage.s3.cafile")), "%v", err)
 		return false
 	}
-	t := tls.Client(conn, &tls.Config{ServerName: to.Hostname(), RootCAs: roots, InsecureSkipVerify: p.cfg.SkipVerify, MinVersion: tls.VersionTLS12}) //nolint:gosec // asked for by storage.s3.skipverify
+	t := tls.Client(conn, &tls.Config{ServerName: to.Hostname(), RootCAs: cas.roots, InsecureSkipVerify: p.cfg.SkipVerify, MinVersion: tls.VersionTLS12}) //nolint:gosec // asked for by storage.s3.skipverify
 	if err := t.HandshakeContext(ctx); err != nil {
 		p.failTLS(err)
 		return false

@@ -6,14 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"hash/fnv"
-	"maps"
-	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/opencontainers/go-digest"
+	"golang.org/x/sync/errgroup"
 
 	"packhouse/server/manifest"
 	"packhouse/server/reference"
@@ -26,6 +25,23 @@ type indexRecord struct {
 	// Scanned maps each repository to the signature of the revision links whose manifests were
 	// scanned for subjects.
 	Scanned map[string]uint64 `json:"scanned"`
+}
+
+// indexProgress is how far the indexes are complete, and who else lists.
+type indexProgress struct {
+	unindexed   bool          // the bucket has no index and is read-only
+	indexed     chan struct{} // closed when the indexes are known to be complete
+	cataloged   chan struct{} // closed when the entries of all repositories are known to exist
+	catalogOnce sync.Once     // closes cataloged
+	entering    turn          // limits the manifests and tags that indexing handles at once
+	listings    atomic.Int64  // listings of clients in progress
+	listed      atomic.Int64  // Unix time in ns at which the last one ended
+}
+
+func newIndexProgress() *indexProgress {
+	return &indexProgress{
+		indexed: make(chan struct{}), cataloged: make(chan struct{}), entering: make(turn, reindexWide),
+	}
 }
 
 const mostIndexRecord = 256 << 20
@@ -146,10 +162,44 @@ func (s *Store) reindex(ctx context.Context, all bool) (storage.ReindexReport, e
 		}
 		return r
 	}
-	if err := s.sumIndexes(ctx, of); err != nil {
+	b := yielding{s.bucket, s}
+	if err := s.sumIndexes(ctx, b, of); err != nil {
 		return report, err
 	}
-	err = s.walkRepositories(ctx, func(w *walked) error {
+	if record.At.IsZero() {
+		// Clients may be waiting for the catalog of a bucket that other software filled: list twice, for
+		// the repositories first.
+		if err := s.enterAll(ctx, b, of); err != nil {
+			return report, err
+		}
+		s.catalogOnce.Do(func() { close(s.cataloged) })
+	}
+	if err := s.compare(ctx, b, of, record, &report); err != nil {
+		return report, err
+	}
+	record.At, record.Scanned = s.now().UTC(), map[string]uint64{}
+	for repo, r := range sums {
+		if r.here {
+			record.Scanned[repo] = r.signature
+		} else if r.inTags != 0 { // the repository is gone
+			if err := s.completeTags(ctx, repo); err != nil {
+				return report, err
+			}
+		}
+	}
+	return report, s.saveIndexRecord(ctx, record)
+}
+
+// compare lists all repositories and reconciles those that differ from the sums of the indexes.
+func (s *Store) compare(
+	ctx context.Context, b bucket, of func(string) *repositorySums, record indexRecord, report *storage.ReindexReport,
+) error {
+	fresh, err := s.noneDerived(ctx)
+	if err != nil {
+		return err
+	}
+	var referrers atomic.Int64
+	err = s.eachInParallel(ctx, b, func(w *walked) func(context.Context) error {
 		r := of(w.name)
 		r.here, r.content, r.signature = true, !w.empty(), w.signature
 		for _, t := range w.tags {
@@ -159,39 +209,98 @@ func (s *Store) reindex(ctx context.Context, all bool) (storage.ReindexReport, e
 		if r.content {
 			report.Repositories++
 		}
-		if record.Scanned[w.name] == w.signature && len(w.revisions) > 0 || len(w.revisions) == 0 {
+		scan := len(w.revisions) > 0 && record.Scanned[w.name] != w.signature
+		reconciled := *r
+		return func(ctx context.Context) error {
+			if scan {
+				n, err := s.completeReferrers(ctx, w, fresh)
+				referrers.Add(int64(n))
+				if err != nil {
+					return err
+				}
+			}
+			return s.reconcile(ctx, w, reconciled)
+		}
+	})
+	report.Referrers = int(referrers.Load())
+	return err
+}
+
+// reconcile writes and removes the entries of a repository that differ from its content.
+func (s *Store) reconcile(ctx context.Context, w *walked, r repositorySums) error {
+	if r.content && !r.listed {
+		if err := s.putEntry(ctx, repositoryEntry(w.name)); err != nil {
+			return err
+		}
+	}
+	switch {
+	case r.inTags == r.tags:
+		return nil
+	case r.inTags != 0:
+		return s.completeTags(ctx, w.name)
+	}
+	return inParallel(ctx, len(w.tags), wide, func(ctx context.Context, i int) error {
+		done, err := s.entering.take(ctx)
+		if err != nil {
+			return err
+		}
+		defer done()
+		return s.completeTag(ctx, w.name, w.tags[i].name)
+	})
+}
+
+// enterAll adds all repositories with content to the index of repositories.
+func (s *Store) enterAll(ctx context.Context, b bucket, of func(string) *repositorySums) error {
+	return s.eachInParallel(ctx, b, func(w *walked) func(context.Context) error {
+		r := of(w.name)
+		if w.empty() || r.listed {
 			return nil
 		}
-		n, err := s.completeReferrers(ctx, w)
-		report.Referrers += n
-		return err
+		r.listed = true
+		return func(ctx context.Context) error { return s.putEntry(ctx, repositoryEntry(w.name)) }
 	})
-	if err != nil {
-		return report, err
+}
+
+// reindexWide is how many repositories are reconciled at once.
+const reindexWide = 2 * wide
+
+// eachInParallel lists all repositories and calls prepare for each, one after the other. It calls the
+// functions that prepare returns, unless they are nil, in parallel.
+func (s *Store) eachInParallel(
+	ctx context.Context, b bucket, prepare func(*walked) func(context.Context) error,
+) error {
+	g, within := errgroup.WithContext(ctx)
+	g.SetLimit(reindexWide)
+	err := s.walkRepositories(within, b, func(w *walked) error {
+		if do := prepare(w); do != nil {
+			g.Go(func() error { return do(within) })
+		}
+		return context.Cause(within)
+	})
+	if failed := g.Wait(); failed != nil {
+		return failed
 	}
-	record.At, record.Scanned = s.now().UTC(), map[string]uint64{}
-	for _, repo := range slices.Sorted(maps.Keys(sums)) {
-		r := sums[repo]
-		if r.here {
-			record.Scanned[repo] = r.signature
+	return err
+}
+
+// noneDerived reports whether the bucket has neither referrer entries nor records of what manifests
+// need, as before the first index: those of single repositories then need not be looked for.
+func (s *Store) noneDerived(ctx context.Context) (bool, error) {
+	for _, prefix := range []string{refsDir, dependencyIndex} {
+		p, err := s.bucket.list(ctx, prefix, "", 1, false)
+		if err != nil {
+			return false, fmt.Errorf("list derived data: %w", err)
 		}
-		if r.content && !r.listed {
-			if err := s.putEntry(ctx, repositoryEntry(repo)); err != nil {
-				return report, err
-			}
-		}
-		if r.inTags != r.tags {
-			if err := s.completeTags(ctx, repo); err != nil {
-				return report, err
-			}
+		if len(p.objects) > 0 {
+			return false, nil
 		}
 	}
-	return report, s.saveIndexRecord(ctx, record)
+	return true, nil
 }
 
 // sumIndexes reads the indexes.
-func (s *Store) sumIndexes(ctx context.Context, of func(string) *repositorySums) error {
-	err := walk(ctx, s.bucket, repositoryIndex, func(o object) error {
+func (s *Store) sumIndexes(ctx context.Context, b bucket, of func(string) *repositorySums) error {
+	err := walk(ctx, b, repositoryIndex, func(o object) error {
 		if r, err := reference.ParseRepository(unescape(strings.TrimPrefix(o.key, repositoryIndex))); err == nil {
 			of(r.String()).listed = true
 		}
@@ -200,7 +309,7 @@ func (s *Store) sumIndexes(ctx context.Context, of func(string) *repositorySums)
 	if err != nil {
 		return fmt.Errorf("list index of repositories: %w", err)
 	}
-	err = walk(ctx, s.bucket, tagIndex, func(o object) error {
+	err = walk(ctx, b, tagIndex, func(o object) error {
 		repo, tag, _ := strings.Cut(strings.TrimPrefix(o.key, tagIndex), "/")
 		if r, err := reference.ParseRepository(unescape(repo)); err == nil && tag != "" {
 			of(r.String()).inTags += hashed(unescape(tag))
@@ -214,19 +323,20 @@ func (s *Store) sumIndexes(ctx context.Context, of func(string) *repositorySums)
 }
 
 // completeReferrers writes the missing referrer entries of a repository's manifests and records what the
-// manifests need. It returns how many of them have a subject.
-func (s *Store) completeReferrers(ctx context.Context, w *walked) (int, error) {
-	there := map[string]bool{}
-	err := walk(ctx, s.bucket, refsPrefix(w.name), func(o object) error {
-		there[o.key] = true
-		return nil
-	})
-	if err != nil {
-		return 0, fmt.Errorf("list referrers: %w", err)
-	}
-	record, err := s.readDependencies(ctx, w.name)
-	if err != nil {
-		return 0, err
+// manifests need. It returns how many of them have a subject. With fresh, neither exists yet.
+func (s *Store) completeReferrers(ctx context.Context, w *walked, fresh bool) (int, error) {
+	there, record := map[string]bool{}, storage.ReadDependencies(nil)
+	if !fresh {
+		err := walk(ctx, s.bucket, refsPrefix(w.name), func(o object) error {
+			there[o.key] = true
+			return nil
+		})
+		if err != nil {
+			return 0, fmt.Errorf("list referrers: %w", err)
+		}
+		if record, err = s.readDependencies(ctx, w.name); err != nil {
+			return 0, err
+		}
 	}
 	exist := make([]digest.Digest, 0, len(w.revisions))
 	for _, r := range w.revisions {
@@ -234,7 +344,12 @@ func (s *Store) completeReferrers(ctx context.Context, w *walked) (int, error) {
 	}
 	var n atomic.Int64
 	var mu sync.Mutex
-	err = inParallel(ctx, len(w.revisions), wide, func(ctx context.Context, i int) error {
+	err := inParallel(ctx, len(w.revisions), wide, func(ctx context.Context, i int) error {
+		done, err := s.entering.take(ctx)
+		if err != nil {
+			return err
+		}
+		defer done()
 		d, err := s.targetOf(ctx, w.revisions[i])
 		if err != nil || d == "" {
 			return err

@@ -253,7 +253,7 @@ func (c *scrubbing) links(ctx context.Context) error {
 		}
 		return "", nil
 	}
-	return c.s.walkLinks(ctx, func(k repoKey, l object) error {
+	return c.s.walkLinks(ctx, c.s.bucket, func(k repoKey, l object) error {
 		_, err := look(k, l)
 		return err
 	}, func(w *walked) error {

@@ -118,10 +118,9 @@ type Store struct {
 	work        *quota.Work
 	health      health
 	locks       keyLocks
-	unindexed   bool          // the bucket has no index and is read-only
-	indexed     chan struct{} // closed when the repository index is known to be complete
-	collecting  turn          // serializes collections and reindexing in this process
-	scrubs      turn          // serializes scrubs
+	*indexProgress
+	collecting turn // serializes collections and reindexing in this process
+	scrubs     turn // serializes scrubs
 
 	verifying atomic.Bool // a large blob is being verified in the background
 	life      life
@@ -161,7 +160,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 // newStore returns a store on any kind of bucket, without probing it.
 func newStore(ctx context.Context, b bucket, o Options) *Store {
 	o.setDefaults()
-	s := &Store{opt: o, bucket: b, log: o.Log, id: newID(), indexed: make(chan struct{}), collecting: make(turn, 1), scrubs: make(turn, 1)}
+	s := &Store{opt: o, bucket: b, log: o.Log, id: newID(), indexProgress: newIndexProgress(), collecting: make(turn, 1), scrubs: make(turn, 1)}
 	s.derivedRecords = derivedRecords{s}
 	s.recordEvery, s.mostFacts, s.mostSwept = defaultRecordEvery, mostFacts, mostSwept
 	s.smallest, s.copyPiece, s.rangedFirst = smallestChunk, copyPiece, rangedFirst

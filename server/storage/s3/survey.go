@@ -58,7 +58,7 @@ func (s *Store) survey(ctx context.Context, v *survey) (*survey, error) {
 func (v *survey) close(ctx context.Context) { v.facts.close(ctx) }
 
 func (v *survey) look(ctx context.Context) error {
-	err := v.s.walkLinks(ctx, func(k repoKey, l object) error {
+	err := v.s.walkLinks(ctx, v.s.bucket, func(k repoKey, l object) error {
 		target, err := v.s.targetOf(ctx, walkedRevision{k, l})
 		if err != nil {
 			return err

@@ -1,9 +1,11 @@
 package s3
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
@@ -16,6 +18,8 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws/middleware"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+	awsconfig "github.com/aws/aws-sdk-go-v2/config"
 
 	"packhouse/finding"
 	"packhouse/server/config"
@@ -51,7 +55,7 @@ type transport struct {
 	counts map[string]int64
 }
 
-func newTransport(cfg config.S3Storage) (*transport, error) {
+func newTransport(cfg config.S3Storage, roots *x509.CertPool) *transport {
 	t := &http.Transport{
 		Proxy:                 http.ProxyFromEnvironment,
 		DialContext:           (&net.Dialer{Timeout: dialTimeout, KeepAlive: 30 * time.Second}).DialContext,
@@ -63,39 +67,84 @@ func newTransport(cfg config.S3Storage) (*transport, error) {
 		DisableCompression:    true,
 		TLSClientConfig:       &tls.Config{MinVersion: tls.VersionTLS12, InsecureSkipVerify: cfg.SkipVerify}, //nolint:gosec // asked for by storage.s3.skipverify
 	}
-	roots, err := rootsOf(cfg)
-	if err != nil {
-		return nil, err
-	}
 	t.TLSClientConfig.RootCAs = roots
-	return &transport{base: t, answer: answerTimeout, stall: stallTimeout, pause: longestPause, counts: map[string]int64{}}, nil
+	return &transport{base: t, answer: answerTimeout, stall: stallTimeout, pause: longestPause, counts: map[string]int64{}}
 }
 
-// rootsOf returns the trusted CAs: the system's, storage.s3.cafile, and AWS_CA_BUNDLE, which every
-// AWS tool reads. Nil means the system's alone.
-func rootsOf(cfg config.S3Storage) (*x509.CertPool, error) {
-	var roots *x509.CertPool
+// trusted are the CAs of connections to S3.
+type trusted struct {
+	roots  *x509.CertPool      // the system's, storage.s3.cafile and bundle; nil: the system's alone
+	bundle []*x509.Certificate // of AWS_CA_BUNDLE, which every AWS tool reads
+}
+
+// trustedBy reads the CAs that a configuration and the environment name, each file once.
+func trustedBy(cfg config.S3Storage) (trusted, error) {
+	var t trusted
 	for _, f := range []struct {
 		name any
 		path string
-	}{{key("storage.s3.cafile"), cfg.CAFile}, {"AWS_CA_BUNDLE", os.Getenv("AWS_CA_BUNDLE")}} {
+	}{{key("storage.s3.cafile"), cfg.CAFile}, {bundleVariable, os.Getenv(bundleVariable)}} {
 		if f.path == "" {
 			continue
 		}
-		pem, err := trust.ReadConfigured(f.path, 8<<20)
+		text, err := trust.ReadConfigured(f.path, 8<<20)
 		if err != nil {
-			return nil, finding.Errorf("read %s: %w", f.name, err)
+			return trusted{}, finding.Errorf("read %s: %w", f.name, err)
 		}
-		if roots == nil {
-			if roots, err = x509.SystemCertPool(); err != nil {
-				roots = x509.NewCertPool()
+		if t.roots == nil {
+			if t.roots, err = x509.SystemCertPool(); err != nil {
+				t.roots = x509.NewCertPool()
 			}
 		}
-		if !roots.AppendCertsFromPEM(pem) {
-			return nil, finding.Errorf("read %s: %s holds no certificate", f.name, f.path)
+		certificates := certificatesIn(text)
+		for _, c := range certificates {
+			t.roots.AddCert(c)
+		}
+		if f.name == any(bundleVariable) {
+			t.bundle = certificates
+		}
+		if len(certificates) == 0 {
+			return trusted{}, finding.Errorf("read %s: %s holds no certificate", f.name, f.path)
 		}
 	}
-	return roots, nil
+	return t, nil
+}
+
+// bundleVariable names a file with CAs.
+const bundleVariable = "AWS_CA_BUNDLE"
+
+// certificatesIn returns the certificates of a file in PEM format. Like
+// [x509.CertPool.AppendCertsFromPEM], it skips what it cannot parse.
+func certificatesIn(text []byte) []*x509.Certificate {
+	var all []*x509.Certificate
+	for block, rest := pem.Decode(text); block != nil; block, rest = pem.Decode(rest) {
+		if block.Type != "CERTIFICATE" || len(block.Headers) != 0 {
+			continue
+		}
+		if c, err := x509.ParseCertificate(block.Bytes); err == nil {
+			all = append(all, c)
+		}
+	}
+	return all
+}
+
+// forCredentials returns the options by which requests for credentials trust the bundle, as without
+// them. The SDK would parse the bundle a second time, so it gets the first certificate only.
+func (t trusted) forCredentials() []func(*awsconfig.LoadOptions) error {
+	if len(t.bundle) == 0 {
+		return nil
+	}
+	roots := x509.NewCertPool()
+	for _, c := range t.bundle {
+		roots.AddCert(c)
+	}
+	first := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: t.bundle[0].Raw})
+	return []func(*awsconfig.LoadOptions) error{
+		awsconfig.WithHTTPClient(awshttp.NewBuildableClient().WithTransportOptions(func(h *http.Transport) {
+			h.TLSClientConfig.RootCAs = roots
+		})),
+		awsconfig.WithCustomCABundle(bytes.NewReader(first)),
+	}
 }
 
 // Do implements the SDK's HTTP client. It does not follow redirects, because the signature would

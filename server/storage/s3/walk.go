@@ -35,13 +35,15 @@ type walkedTag struct {
 
 func (r *walked) empty() bool { return r.layers == 0 && len(r.revisions) == 0 }
 
-// walkRepositories lists all keys of distribution's repositories and calls do for each repository.
-func (s *Store) walkRepositories(ctx context.Context, do func(*walked) error) error {
-	return s.walkLinks(ctx, nil, do)
+// walkRepositories lists all keys of distribution's repositories in b and calls do for each repository.
+func (s *Store) walkRepositories(ctx context.Context, b bucket, do func(*walked) error) error {
+	return s.walkLinks(ctx, b, nil, do)
 }
 
 // walkLinks is walkRepositories that also calls layer for each layer link.
-func (s *Store) walkLinks(ctx context.Context, layer func(repoKey, object) error, do func(*walked) error) error {
+func (s *Store) walkLinks(
+	ctx context.Context, b bucket, layer func(repoKey, object) error, do func(*walked) error,
+) error {
 	var now *walked
 	end := func() error {
 		if now == nil {
@@ -51,7 +53,7 @@ func (s *Store) walkLinks(ctx context.Context, layer func(repoKey, object) error
 		now = nil
 		return do(r)
 	}
-	err := walk(ctx, s.bucket, reposDir, func(o object) error {
+	err := walk(ctx, b, reposDir, func(o object) error {
 		k, ok := parseRepoKey(o.key)
 		if !ok || k.kind == otherKey {
 			return nil
@@ -88,7 +90,7 @@ func (s *Store) walkLinks(ctx context.Context, layer func(repoKey, object) error
 // walkedRepositories is RepositoriesIn without an index, for a read-only bucket that has none.
 func (s *Store) walkedRepositories(ctx context.Context, prefix, last string, n int, visible func(reference.Repository) bool) ([]string, bool, error) {
 	var all []string
-	err := s.walkRepositories(ctx, func(w *walked) error {
+	err := s.walkRepositories(ctx, s.bucket, func(w *walked) error {
 		r, err := reference.ParseRepository(w.name)
 		if err == nil && !w.empty() && w.name > last && strings.HasPrefix(w.name, prefix) && (visible == nil || visible(r)) {
 			all = append(all, w.name)
