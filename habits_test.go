@@ -138,3 +138,18 @@ func TestPatterns(t *testing.T) {
 		t.Error("found no call of pattern.Lazy")
 	}
 }
+
+// TestAbsolutePaths demands trust.Abs, which follows links before it goes up to "..", as the kernel
+// does. filepath.Abs can name another file than the file that is opened.
+func TestAbsolutePaths(t *testing.T) {
+	allowed := []string{"trust/", "test/", "cmd/packhouse/usercmd/password.go"} // password.go reads the absolute path
+	for path, content := range sourceFiles(t) {
+		excused := func(prefix string) bool { return strings.HasPrefix(path, prefix) }
+		if strings.HasSuffix(path, "_test.go") || slices.ContainsFunc(allowed, excused) {
+			continue
+		}
+		if strings.Contains(string(content), "filepath.Abs(") {
+			t.Errorf("%s calls filepath.Abs: use trust.Abs", path)
+		}
+	}
+}

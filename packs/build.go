@@ -246,9 +246,9 @@ func (b *builder) readmeFile() []byte {
 // write creates the folder atomically.
 func (b *builder) write(ctx context.Context) (string, error) {
 	folder := b.metadata.Folder()
-	parent := filepath.Clean(b.o.Dir)
+	parent := cmp.Or(trust.Clean(b.o.Dir), ".")
 	if filepath.Base(parent) == folder {
-		parent = filepath.Dir(parent) // the folder itself was named
+		parent = filepath.Dir(filepath.Clean(parent)) // the folder itself was named
 	}
 	staging, err := stage(parent)
 	if err != nil {

@@ -101,7 +101,7 @@ func OpenDir(dir string) (*Pack, error) {
 	case !info.IsDir():
 		return nil, fmt.Errorf("%q is %s, not a folder", dir, kindOf(info.Mode()))
 	}
-	full, err := filepath.Abs(dir)
+	full, err := trust.Abs(dir)
 	if err != nil {
 		return nil, fmt.Errorf("open pack: %w", err)
 	}

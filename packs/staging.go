@@ -8,6 +8,8 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+
+	"packhouse/trust"
 )
 
 // staging is a hidden folder in which a pack is prepared. Everything goes through opened folders:
@@ -22,12 +24,10 @@ type staging struct {
 
 // stage creates a staging folder in dir, and dir if necessary. The caller closes it.
 func stage(dir string) (*staging, error) {
-	if err := os.MkdirAll(dir, 0o755); err != nil { //nolint:gosec // packs are no secrets
-		return nil, fmt.Errorf("create folder: %w", err)
-	}
+	dir = trust.Clean(dir)
 	s := &staging{dir: dir, name: ".packhouse-" + rand.Text()}
 	var err error
-	if s.parent, err = os.OpenRoot(dir); err == nil {
+	if s.parent, err = trust.MakeFolder(dir, 0o755); err == nil {
 		err = s.open()
 	}
 	if err != nil {

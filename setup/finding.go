@@ -3,7 +3,6 @@ package setup
 import (
 	"errors"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -48,7 +47,7 @@ func Absolute(path string) (string, error) {
 		}
 		path = home + rest
 	}
-	return filepath.Abs(path)
+	return trust.Abs(path)
 }
 
 // FixUnread returns the remedy for a file given by a flag that cannot be read.

@@ -28,7 +28,7 @@ func OpenBeneath(dir int, name string, flags int, mode uint64, resolve uint64) (
 // openPlain opens name below an open directory and refuses symbolic links anywhere in it.
 func openPlain(dir int, name string, flags int, mode uint32) (fd int, err error) {
 	fd, err = OpenBeneath(dir, name, flags|unix.O_NOFOLLOW, uint64(mode), unix.RESOLVE_NO_SYMLINKS)
-	if errors.Is(err, unix.ENOSYS) || errors.Is(err, unix.EPERM) && flags&unix.O_CREAT == 0 {
+	if errors.Is(err, unix.ENOSYS) || errors.Is(err, unix.EPERM) {
 		return openEach(dir, name, flags, mode)
 	}
 	return fd, err

@@ -117,11 +117,56 @@ func OpenFolder(path string) (*os.Root, error) {
 		return nil, err
 	}
 	defer dir.Close()
-	root, err := os.OpenRoot(dir.path)
+	return dir.root(path)
+}
+
+// CheckFolder returns an [*Error] if path, a directory that the caller of a command names, leads
+// through a link in a directory that another user can write. The directory may belong to any user.
+func CheckFolder(path string) error { return onlyLinks().Check(path) }
+
+// MakeFolder opens a directory for writing that the caller of a command names, and makes it, and those
+// above it, if they do not exist. For root it returns an [*Error] where [CheckFolder] does.
+func MakeFolder(path string, mode fs.FileMode) (*os.Root, error) {
+	if os.Geteuid() != 0 {
+		if err := os.MkdirAll(path, mode); err != nil {
+			return nil, err
+		}
+		return os.OpenRoot(path)
+	}
+	path, err := Abs(path)
 	if err != nil {
 		return nil, err
 	}
-	verified, err := dir.file.Stat()
+	at, err := onlyLinks().resolve(path, asParent)
+	if err != nil {
+		return nil, err
+	}
+	if at.fault != nil {
+		return nil, at.fault
+	}
+	dir, err := place{dir: at.dir}.open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer dir.Close()
+	if len(at.rest) == 0 {
+		return dir.root(path)
+	}
+	made, err := dir.Make(filepath.Join(at.rest...), mode)
+	if err != nil {
+		return nil, err
+	}
+	defer made.Close()
+	return made.root(path)
+}
+
+// root opens the directory as an [os.Root]. Path is for messages.
+func (d *Dir) root(path string) (*os.Root, error) {
+	root, err := os.OpenRoot(d.path)
+	if err != nil {
+		return nil, err
+	}
+	verified, err := d.file.Stat()
 	opened, err2 := root.Stat(".")
 	if err := errors.Join(err, err2); err != nil || !os.SameFile(verified, opened) {
 		_ = root.Close()

@@ -6,15 +6,15 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"syscall"
 	"time"
 )
 
 // OpenParent opens the directory of path as [Policy.OpenDir] does, and returns it with the last component of path.
 func (p Policy) OpenParent(path string) (dir *Dir, base string, err error) {
-	dir, err = p.OpenDir(filepath.Dir(path))
-	return dir, filepath.Base(path), err
+	parent, base := split(path)
+	dir, err = p.OpenDir(parent)
+	return dir, base, err
 }
 
 // OpenFile opens a file for reading whose directories only the users of the policy can write. It returns an [*Error] if other users can write

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"syscall"
@@ -39,18 +38,40 @@ func hardLinks(info fs.FileInfo) uint64 {
 
 // OpenLog opens a regular file for appending, and makes it if it does not exist. It never waits for the other end of a named pipe. A
 // symbolic link in its place is followed only if no other user can have made it. For root it returns an [*Error] if the file, or a
-// directory above it, belongs to another user.
+// directory above it, belongs to another user, and opens the file that was checked, without following links.
 func OpenLog(path string, mode fs.FileMode) (*os.File, error) {
 	if err := CheckLog(path); err != nil {
 		return nil, err
 	}
 	flags := os.O_WRONLY | os.O_APPEND | os.O_CREATE | syscall.O_NONBLOCK
-	if Unsafe(Self().Check(filepath.Dir(path))) != nil {
+	if os.Geteuid() == 0 {
+		return openChecked(path, logPolicy(), flags, mode)
+	}
+	if dir, _ := split(path); Unsafe(Self().Check(dir)) != nil {
 		flags |= syscall.O_NOFOLLOW
 	}
 	f, err := os.OpenFile(path, flags, mode)
 	return regular(path, f, err)
 }
+
+// openChecked opens a regular file that a policy accepts. It follows the links in path while it checks
+// them, and none when it opens the file.
+func openChecked(path string, policy Policy, flags int, mode fs.FileMode) (*os.File, error) {
+	resolved, err := policy.Resolve(path)
+	if err != nil {
+		return nil, err
+	}
+	dir, base, err := policy.OpenParent(resolved)
+	if err != nil {
+		return nil, err
+	}
+	defer dir.Close()
+	f, err := dir.Open(base, flags, mode)
+	return regular(resolved, f, err)
+}
+
+// logPolicy returns the policy for files that root appends to. users are accepted owners.
+func logPolicy(users ...int) Policy { return Policy{Users: users, anyMode: true} }
 
 // CheckLog returns an [*Error] if root must not log to a path: the file, or a directory above it, belongs to another user. Users are
 // accepted owners.
@@ -58,7 +79,7 @@ func CheckLog(path string, users ...int) error {
 	if os.Geteuid() != 0 {
 		return CheckLinks(path)
 	}
-	return Policy{Users: users, anyMode: true}.Check(path)
+	return logPolicy(users...).Check(path)
 }
 
 // Caller returns the policy for files that the user who runs a command names. Root accepts files of
@@ -109,7 +130,8 @@ func verifyInput(path string, info fs.FileInfo) error {
 
 // passed reports whether a path is that of a descriptor that this process inherited.
 func passed(path string) bool {
-	return path == "/dev/stdin" || slices.Contains([]string{"/dev/fd", "/proc/self/fd"}, filepath.Dir(path))
+	dir, _ := split(path)
+	return path == "/dev/stdin" || slices.Contains([]string{"/dev/fd", "/proc/self/fd"}, dir)
 }
 
 // openPath opens a file for reading and follows links, without waiting for the other end of a named pipe.

@@ -13,6 +13,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"packhouse/printable"
 )
@@ -141,6 +142,29 @@ func CheckLinks(path string) error {
 	return nil
 }
 
+// Clean returns path without ".." after other components, as [Abs] does, so that [filepath.Dir] and
+// [filepath.Join] lead where the kernel does. It returns path unchanged if it contains no such "..", or
+// if Abs returns an error, which the checks of this package report too.
+func Clean(path string) string {
+	if !strings.Contains(path, "..") {
+		return path
+	}
+	named := filepath.IsAbs(path)
+	for _, part := range strings.Split(filepath.ToSlash(path), "/") {
+		switch {
+		case part == ".." && named:
+			absolute, err := Abs(path)
+			if err != nil {
+				return path
+			}
+			return absolute
+		case part != ".." && part != "." && part != "":
+			named = true
+		}
+	}
+	return path
+}
+
 // onlyLinks returns the policy that accepts any owner and mode, but no links in directories that
 // another user can write.
 func onlyLinks() Policy {
@@ -173,11 +197,12 @@ func CheckOpened(path string, f *os.File) error {
 // Lstat returns what is at path: the link itself if it is one. It returns an [*Error] if another user
 // can have made path refer to a file elsewhere, with a link above it or as a further hard link.
 func Lstat(path string) (fs.FileInfo, error) {
-	dir, err := onlyLinks().Resolve(filepath.Dir(path))
+	parent, base := split(path)
+	dir, err := onlyLinks().Resolve(parent)
 	if err != nil {
 		return nil, err
 	}
-	info, err := os.Lstat(filepath.Join(dir, filepath.Base(path)))
+	info, err := os.Lstat(filepath.Join(dir, base))
 	if err != nil {
 		return nil, err
 	}

@@ -45,6 +45,17 @@ func OpenRoot(path string) (*Dir, error) { return Self().OpenDir(path) }
 // OpenFolder opens the directory at path.
 func OpenFolder(path string) (*os.Root, error) { return os.OpenRoot(path) }
 
+// CheckFolder accepts every directory.
+func CheckFolder(string) error { return nil }
+
+// MakeFolder opens the directory at path, and makes it if it does not exist.
+func MakeFolder(path string, mode fs.FileMode) (*os.Root, error) {
+	if err := os.MkdirAll(path, mode); err != nil {
+		return nil, err
+	}
+	return os.OpenRoot(path)
+}
+
 func (d *Dir) openDir(name string) (*Dir, error) {
 	if info, err := os.Lstat(d.Entry(name)); err == nil && info.Mode()&fs.ModeSymlink != 0 {
 		return nil, &fs.PathError{Op: "open", Path: d.Entry(name), Err: fs.ErrInvalid}
@@ -104,6 +115,11 @@ func (d *Dir) Sync() error { return nil }
 
 // UserName describes a user for messages.
 func UserName(uid int) string { return fmt.Sprintf("uid %d", uid) }
+
+// Abs returns path as an absolute path.
+func Abs(path string) (string, error) { return filepath.Abs(path) }
+
+func split(path string) (dir, base string) { return filepath.Dir(path), filepath.Base(path) }
 
 func accountName(uid int) string { return fmt.Sprint(uid) }
 

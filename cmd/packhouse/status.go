@@ -212,7 +212,7 @@ func (r *statusReport) problem(p finding.Finding) {
 // statusOfInstallation reports on the configuration's installation. It returns nil if there is
 // none, or if it does not load.
 func statusOfInstallation(a *cli.App, r *statusReport) *installation.Installed {
-	dir, err := filepath.Abs(filepath.Dir(r.Config))
+	dir, err := trust.Abs(filepath.Dir(r.Config))
 	if err != nil {
 		return nil
 	}

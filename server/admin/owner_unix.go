@@ -49,7 +49,7 @@ func foreign(path string, info fs.FileInfo, otherwise string) *trust.Error {
 // verifyAbove verifies the owner of every directory above path, with symbolic links resolved. Modes
 // do not count: volumes of containers are often writable by all of their users.
 func (a accounts) verifyAbove(path string) error {
-	dir, err := filepath.Abs(filepath.Dir(path))
+	dir, err := trust.Abs(filepath.Dir(path))
 	if err != nil {
 		return err
 	}

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"packhouse/server/config"
+	"packhouse/trust"
 )
 
 // Paths returns where the admin socket of a server with this configuration may be, the preferred
@@ -37,7 +38,7 @@ func instance(c *config.Config) string {
 	of := []string{c.Storage.Driver}
 	switch c.Storage.Driver {
 	case config.Filesystem:
-		root, err := filepath.Abs(c.Storage.Filesystem.RootDirectory)
+		root, err := trust.Abs(c.Storage.Filesystem.RootDirectory)
 		if err != nil {
 			root = c.Storage.Filesystem.RootDirectory
 		}

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+
+	"packhouse/trust"
 )
 
 // places are the default paths of the configuration file in containers of this kind, in order of
@@ -35,7 +37,7 @@ func Find(installation string, env []string, exists func(path string) bool) Foun
 	var f Found
 	for _, line := range env {
 		if path, ok := strings.CutPrefix(line, PathVariable+"="); ok && path != "" {
-			f.Path, f.Reason = path, "named by "+PathVariable
+			f.Path, f.Reason = trust.Clean(path), "named by "+PathVariable
 		}
 	}
 	return f.look(append([]string{installation}, places...), installation, exists)
@@ -44,7 +46,7 @@ func Find(installation string, env []string, exists func(path string) bool) Foun
 // Named returns the explicitly chosen file, with the existing files at default paths that are not
 // read because of it.
 func Named(path, reason string, exists func(path string) bool) Found {
-	return Found{Path: path, Reason: reason}.look(places, "", exists)
+	return Found{Path: trust.Clean(path), Reason: reason}.look(places, "", exists)
 }
 
 // look checks the paths where a file may exist.

@@ -50,6 +50,7 @@ func (d *decoder) settle(c *Config, document *value, whole Origin, file string) 
 	c.Auth.Method = method
 	d.settleS3(c, document, whole)
 	d.settleAudit(c)
+	settlePaths(c)
 	d.settleAuth(c, whole)
 	d.settleHTTP(c, whole)
 	d.settleTLS(c, file)

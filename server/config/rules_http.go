@@ -15,6 +15,7 @@ import (
 	"packhouse/finding"
 	"packhouse/pattern"
 	"packhouse/spelling"
+	"packhouse/trust"
 )
 
 // settleHTTP validates the http section except for TLS.
@@ -231,7 +232,7 @@ func (d *decoder) letsEncrypt(t *TLS, file string) {
 			p+".cachefile is missing, so every start would order a new certificate until the CA's rate limit is reached",
 			"name a directory that stays")
 	} else if !filepath.IsAbs(l.CacheFile) && !strings.HasPrefix(l.CacheFile, inStorage) {
-		l.CacheFile = filepath.Join(filepath.Dir(file), l.CacheFile)
+		l.CacheFile = filepath.Clean(trust.Clean(filepath.Dir(file) + "/" + l.CacheFile))
 		d.note(finding.Note, d.origins[p+".cachefile"], p+".cachefile",
 			fmt.Sprintf("%s.cachefile is beside this file: %s", p, l.CacheFile), "")
 	}

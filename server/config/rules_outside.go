@@ -10,7 +10,30 @@ import (
 	"time"
 
 	"packhouse/finding"
+	"packhouse/trust"
 )
+
+// settlePaths removes ".." from the paths of files, so that they keep their meaning when names are
+// joined to them: like every other program, packhouse follows links before it goes up.
+func settlePaths(c *Config) {
+	l := &c.HTTP.TLS.LetsEncrypt
+	paths := []*string{
+		&c.Storage.Filesystem.RootDirectory, &c.Storage.S3.CAFile, &c.Log.Audit.Path, &c.Auth.Htpasswd.Path,
+		&c.HTTP.TLS.Certificate, &c.HTTP.TLS.Key, &l.CAFile, &l.EABKeyFile,
+	}
+	for i := range c.HTTP.TLS.ClientCAs {
+		paths = append(paths, &c.HTTP.TLS.ClientCAs[i])
+	}
+	if !strings.HasPrefix(l.CacheFile, inStorage) {
+		paths = append(paths, &l.CacheFile)
+	}
+	if c.HTTP.Net == "unix" {
+		paths = append(paths, &c.HTTP.Addr)
+	}
+	for _, path := range paths {
+		*path = trust.Clean(*path)
+	}
+}
 
 // settleAudit rejects an audit log inside the store, whose files belong to the store alone.
 func (d *decoder) settleAudit(c *Config) {
@@ -19,8 +42,8 @@ func (d *decoder) settleAudit(c *Config) {
 	if c.Storage.Driver != Filesystem || store == "" || audit == "" || audit == "-" || d.failedAt(p) {
 		return
 	}
-	root, errRoot := filepath.Abs(store)
-	file, errFile := filepath.Abs(audit)
+	root, errRoot := trust.Abs(store)
+	file, errFile := trust.Abs(audit)
 	inside, err := filepath.Rel(root, file)
 	if errors.Join(errRoot, errFile, err) == nil && filepath.IsLocal(inside) {
 		d.fail(CodeConflict, d.origins[p], p, p+" is inside storage.filesystem.rootdirectory: "+quotePath(audit),

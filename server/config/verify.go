@@ -299,7 +299,7 @@ func search(path string) string {
 		return fmt.Sprintf("did you mean %s?", filepath.Join(dir, n))
 	}
 	if !filepath.IsAbs(path) {
-		if whole, err := filepath.Abs(path); err == nil {
+		if whole, err := trust.Abs(path); err == nil {
 			return fmt.Sprintf("the path resolves to %s; write an absolute path", whole)
 		}
 	}

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -19,6 +18,7 @@ import (
 	"packhouse/setup/machine"
 	"packhouse/setup/question"
 	"packhouse/spelling"
+	"packhouse/trust"
 )
 
 // Resolve answers every question from flags, environment, answers file, existing installation,
@@ -145,7 +145,7 @@ func (r *resolver) directory() {
 		r.refuse("dir", "--dir", setup.CodeDir, "the installation directory is empty", "name one with --dir, or set HOME")
 		return
 	}
-	absolute, err := filepath.Abs(dir)
+	absolute, err := trust.Abs(dir)
 	if err != nil {
 		r.refuse("dir", "--dir", setup.CodeDir, err.Error(), "give an absolute path")
 		absolute = dir

@@ -4,10 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"path/filepath"
 	"syscall"
 
 	"packhouse/setup/installation"
+	"packhouse/trust"
 )
 
 // Open finishes or rolls back an interrupted run, and loads the installation in a directory as
@@ -17,7 +17,7 @@ func Open(dir string) (*installation.Installed, error) { return open(dir, nil) }
 
 // open is Open under lock l, or without a lock if l is nil.
 func open(dir string, l *Lock) (*installation.Installed, error) {
-	dir, err := filepath.Abs(dir)
+	dir, err := trust.Abs(dir)
 	if err != nil {
 		return nil, fmt.Errorf("find installation: %w", err)
 	}

@@ -17,6 +17,7 @@ import (
 	"packhouse/server/auth/htpasswd"
 	"packhouse/server/config"
 	"packhouse/setup"
+	"packhouse/trust"
 )
 
 // Load reads the installation in a directory without changing anything. HalfDone reports an
@@ -27,7 +28,7 @@ func Load(dir string) (*Installed, error) { return LoadWith(dir, setup.UnitFile)
 
 // LoadWith is Load with another path of the systemd unit.
 func LoadWith(dir, unit string) (*Installed, error) {
-	dir, err := filepath.Abs(dir)
+	dir, err := trust.Abs(dir)
 	if err != nil {
 		return nil, fmt.Errorf("find installation: %w", err)
 	}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"path/filepath"
 
 	"packhouse/cmd/packhouse/cli"
 	"packhouse/setup"
@@ -42,7 +41,7 @@ func MoveCAKey(ctx context.Context, a *cli.App, dir, target string) error {
 	if target == "" {
 		return nil
 	}
-	dir, err := filepath.Abs(dir)
+	dir, err := trust.Abs(dir)
 	if err != nil {
 		return fmt.Errorf("find installation: %w", err)
 	}

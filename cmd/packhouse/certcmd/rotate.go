@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path/filepath"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -16,6 +15,7 @@ import (
 	"packhouse/setup/answer"
 	"packhouse/setup/installation"
 	"packhouse/setup/plan"
+	"packhouse/trust"
 )
 
 // rotateOptions are the flags of "cert rotate".
@@ -110,7 +110,7 @@ func (o *rotateOptions) run(ctx context.Context, flags *pflag.FlagSet) error {
 	if o.moveCAKey != "" {
 		return deployment.AfterChange(MoveCAKey(ctx, o.App, o.dir, o.moveCAKey))
 	}
-	dir, err := filepath.Abs(o.dir)
+	dir, err := trust.Abs(o.dir)
 	if err == nil {
 		if c := plan.CAKeyAdvice(dir); c != nil {
 			o.Hint("%s: %s", c.Title, c.Line)

@@ -17,6 +17,7 @@ import (
 	"packhouse/setup/apply"
 	"packhouse/setup/installation"
 	"packhouse/setup/machine"
+	"packhouse/trust"
 )
 
 // AddDir adds the flag --dir to a command.
@@ -40,7 +41,7 @@ func (d *directory) Set(text string) error {
 	if text == "" {
 		return errors.New("it is empty")
 	}
-	*d = directory(text)
+	*d = directory(trust.Clean(text))
 	return nil
 }
 
@@ -114,7 +115,7 @@ func (a *App) Hold(ctx context.Context, dir string) (*apply.Lock, error) {
 	if dir == "" {
 		return nil, ErrNoDir()
 	}
-	dir, err := filepath.Abs(dir)
+	dir, err := trust.Abs(dir)
 	if err != nil {
 		return nil, fmt.Errorf("find installation: %w", err)
 	}

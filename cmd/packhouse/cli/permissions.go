@@ -35,6 +35,9 @@ func Trusted(path string) error {
 	return nil
 }
 
+// ownOutput is the remedy for output that another user can redirect.
+const ownOutput = "run the command as that user, or write to a directory that only root can write"
+
 // TrustedOutput returns an error if root is about to write into a directory that another user can
 // replace, for example by a link to a system directory. The directory need not exist. A sticky
 // directory that all users can write, such as /tmp, is accepted.
@@ -47,19 +50,22 @@ func TrustedOutput(dir string) error {
 		return opened.Close()
 	}
 	if fault := trust.Unsafe(err); fault != nil {
-		return WithHint(fault, "run the command as that user, or write to a directory that only root can write")
+		return WithHint(fault, "%s", ownOutput)
 	}
 	return nil // a missing directory is created, and any other error is reported by the write
 }
 
-// TrustedTarget returns an error if dir is a symbolic link of another user that root is about to
-// write through. A directory of another user, such as the checkout that a container mounts, is
+// TrustedTarget returns an error if root is about to write through a symbolic link that another user
+// can have made. A directory of another user, such as the checkout that a container mounts, is
 // accepted.
 func TrustedTarget(dir string) error {
-	if info, err := os.Lstat(filepath.Clean(dir)); err != nil || info.Mode()&os.ModeSymlink == 0 {
-		return nil //nolint:nilerr // the write reports what is wrong with the directory
+	if os.Geteuid() != 0 {
+		return nil
 	}
-	return TrustedOutput(dir)
+	if fault := trust.Unsafe(trust.CheckFolder(dir)); fault != nil {
+		return WithHint(fault, "%s", ownOutput)
+	}
+	return nil // the write reports what else is wrong with the directory
 }
 
 // TrustedInstallation returns an error if root is about to serve an installation that another user

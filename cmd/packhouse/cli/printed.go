@@ -14,12 +14,13 @@ import (
 	"packhouse/setup"
 	"packhouse/setup/check"
 	"packhouse/setup/installation"
+	"packhouse/trust"
 )
 
 // About records the installation directory of the command, unless it is the default one.
 func (a *App) About(dir string) {
-	absolute, err := filepath.Abs(dir)
-	if usual, uerr := filepath.Abs(a.DefaultDir()); dir == "" || err != nil || uerr == nil && absolute == usual {
+	absolute, err := trust.Abs(dir)
+	if usual, uerr := trust.Abs(a.DefaultDir()); dir == "" || err != nil || uerr == nil && absolute == usual {
 		return
 	}
 	a.Dir = absolute

@@ -12,6 +12,7 @@ import (
 	"packhouse/cmd/packhouse/cli"
 	"packhouse/pattern"
 	"packhouse/setup"
+	"packhouse/trust"
 )
 
 // ExportOptions select where and how a certificate is exported.
@@ -68,7 +69,7 @@ func writeOut(a *cli.App, path string, content []byte, mode os.FileMode) error {
 		_, err := a.Stdout.Write(content)
 		return err
 	}
-	path, err := filepath.Abs(path)
+	path, err := trust.Abs(path)
 	if err != nil {
 		return err
 	}

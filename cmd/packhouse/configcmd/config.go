@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
-	"path/filepath"
 
 	"github.com/spf13/cobra"
 
@@ -17,6 +16,7 @@ import (
 	"packhouse/server/config"
 	"packhouse/server/storage/drivers"
 	"packhouse/setup/installation"
+	"packhouse/trust"
 )
 
 // New returns the commands for configurations.
@@ -156,7 +156,7 @@ func verifyConfig(ctx context.Context, a *cli.App, path string) (*config.Loaded,
 	case err == nil:
 		status, err := client.Status(ctx)
 		client.Close()
-		file, bad := filepath.Abs(path)
+		file, bad := trust.Abs(path)
 		switch {
 		case err != nil || bad != nil:
 		case path == "" && status.Config == "", path != "" && installation.SameFile(status.Config, file):

@@ -2,12 +2,12 @@ package deployment
 
 import (
 	"os"
-	"path/filepath"
 	"strings"
 
 	"packhouse/finding"
 	"packhouse/server/admin"
 	"packhouse/setup"
+	"packhouse/trust"
 )
 
 // Codes of findings, besides those of configuration problems. They are stable.
@@ -37,7 +37,7 @@ func absoluteWord(path string) string {
 	if path == "" {
 		return ""
 	}
-	if absolute, err := filepath.Abs(path); err == nil {
+	if absolute, err := trust.Abs(path); err == nil {
 		path = absolute
 	}
 	return setup.Shell(path)

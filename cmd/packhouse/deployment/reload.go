@@ -12,6 +12,7 @@ import (
 	"packhouse/server/config"
 	"packhouse/setup/installation"
 	"packhouse/setup/plan"
+	"packhouse/trust"
 )
 
 // FindRunning finds the running server of a configuration, even if the configuration no longer
@@ -22,7 +23,7 @@ func FindRunning(ctx context.Context, a *cli.App, path string) (*admin.Client, e
 	if !errors.Is(err, admin.ErrNotRunning) {
 		return client, err
 	}
-	absolute, bad := filepath.Abs(path)
+	absolute, bad := trust.Abs(path)
 	if path == "" || bad != nil {
 		return nil, err
 	}

@@ -35,7 +35,7 @@ func NewServer(
 		return nil, err
 	}
 	path := found.Path
-	if absolute, err := filepath.Abs(path); err == nil && path != "" {
+	if absolute, err := trust.Abs(path); err == nil && path != "" {
 		path = absolute // for status in other directories
 	}
 	o := server.Options{

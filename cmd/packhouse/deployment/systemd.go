@@ -24,6 +24,7 @@ import (
 	"packhouse/setup/installation"
 	"packhouse/setup/plan"
 	"packhouse/setup/question"
+	"packhouse/trust"
 )
 
 // upWithin is how long systemd may take until the server responds.
@@ -45,7 +46,7 @@ func servedBySystemd(path string) *installation.Installed {
 // server, or 0. In the foreground root starts it as the user that it runs as, or else that owns its
 // store.
 func ServerOf(path string, pid int) check.Server {
-	absolute, err := filepath.Abs(path)
+	absolute, err := trust.Abs(path)
 	if path == "" || err != nil {
 		return check.ServerOf(path)
 	}

@@ -248,7 +248,7 @@ func users(s Subject) []check.User {
 // TargetOf returns the target for a configuration and its installation, if any. It loads the
 // installation unless s contains it.
 func TargetOf(ctx context.Context, a *cli.App, s Subject) (check.Target, error) {
-	absolute, err := filepath.Abs(filepath.Dir(s.Config))
+	absolute, err := trust.Abs(filepath.Dir(s.Config))
 	if err != nil {
 		return check.Target{}, err
 	}

@@ -95,7 +95,7 @@ func connect(a *cli.App, o registryOptions, settings *clientconfig.Settings) (co
 	}
 	if c.caFile == "" {
 		c.caFile = known.CAFile
-	} else if c.caFile, err = filepath.Abs(c.caFile); err != nil {
+	} else if c.caFile, err = trust.Abs(c.caFile); err != nil {
 		return connection{}, fmt.Errorf("find CA: %w", err)
 	}
 	c.options = packs.ClientOptions{

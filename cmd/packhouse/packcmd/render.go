@@ -8,11 +8,11 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"time"
 
 	"packhouse/cmd/packhouse/cli"
 	"packhouse/packs/render"
+	"packhouse/trust"
 )
 
 // RenderCommand is the command of pack that renders in a process of its own.
@@ -32,7 +32,7 @@ func renderPack(ctx context.Context, dir string) (*render.Result, error) {
 	if err != nil {
 		return nil, fmt.Errorf("find program: %w", err)
 	}
-	dir, err = filepath.Abs(dir)
+	dir, err = trust.Abs(dir)
 	if err != nil {
 		return nil, fmt.Errorf("find pack: %w", err)
 	}

@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path/filepath"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -173,7 +172,7 @@ func setupOptionsOf(a *cli.App, input answer.Input) (setupOptions, error) {
 	if o.serve && o.noStart {
 		return o, cli.UsageError(errors.New("--serve and --no-start exclude each other"))
 	}
-	dir, err := filepath.Abs(o.dir)
+	dir, err := trust.Abs(o.dir)
 	if err != nil {
 		return o, fmt.Errorf("find directory: %w", err)
 	}
