@@ -48,11 +48,15 @@ func (a *Authenticator) byPassword(ctx context.Context, s *settings, t attempt) 
 		a.stats.rejected.Add(1)
 		return Identity{}, problem.Authenticate(s.realm).Because(t.refused(false, true))
 	}
-	// An immediate answer reveals whether previously verified credentials are right, so the guard
-	// limits how often one is given, and gives none on connections of guessers.
-	suspect := t.connection.suspect()
-	exempt := was.verified() &&
-		(t.connection.proves(key) || !suspect && a.guard.trusts(t.user, t.client.Bucket(), now))
+	standing, err := a.standing(ctx, t, key, now)
+	if err != nil {
+		return Identity{}, fmt.Errorf("wait for the password to be verified: %w", err)
+	}
+	if standing.waited {
+		now = a.now()
+		was, moved = a.cache.recall(key, t.client.Addr, now)
+	}
+	exempt := was.verified() && standing.trusted
 	if was == good && exempt {
 		a.stats.remembered.Add(1)
 		if moved {
@@ -61,8 +65,8 @@ func (a *Authenticator) byPassword(ctx context.Context, s *settings, t attempt) 
 		t.connection.prove(key, t.direct)
 		return Identity{User: t.user}, nil
 	}
-	ticket := a.ticket(s, t, key, exempt, suspect, now)
-	err := a.flights.do(ctx, ticket.id, func(ctx context.Context) error { return a.compare(ctx, s, t, ticket) })
+	ticket := a.ticket(s, t, key, exempt, standing, now)
+	err = a.flights.do(ctx, ticket.id, func(ctx context.Context) error { return a.compare(ctx, s, t, ticket) })
 	if err == nil {
 		t.connection.prove(key, t.direct)
 		return Identity{User: t.user}, nil
@@ -80,15 +84,56 @@ func (a *Authenticator) byPassword(ctx context.Context, s *settings, t attempt) 
 	return Identity{}, fmt.Errorf("verify password: %w", err)
 }
 
+// standing is how far the guard trusts an attempt, regardless of its password.
+type standing struct {
+	trusted bool // verified credentials skip the lockout
+	suspect bool // the connection is one of a guesser
+	waited  bool // the attempt waited for its turn, which counts what a refusal reveals
+}
+
+var errNoTurn = errors.New("too many attempts wait for their turn")
+
+// standing returns the standing of an attempt. An immediate answer reveals whether previously
+// verified credentials are right, so the guard limits how often one is given, and gives none on
+// connections of guessers. Beyond the limit attempts take turns. The error is that of ctx.
+func (a *Authenticator) standing(ctx context.Context, t attempt, key credential, now time.Time) (standing, error) {
+	suspect := t.connection.suspect()
+	switch {
+	case t.connection.proves(key):
+		return standing{trusted: true, suspect: suspect}, nil
+	case suspect:
+		return standing{suspect: true}, nil
+	}
+	address := t.client.Bucket()
+	if a.guard.trusts(t.user, address, now) {
+		return standing{trusted: true}, nil
+	}
+	err := a.turns.do(ctx, attemptID{key, address}, func(ctx context.Context) error {
+		now := a.now()
+		at, ok := a.guard.turn(t.user, address, now)
+		if !ok || !pause(ctx, at.Sub(now)) {
+			return errNoTurn
+		}
+		if was, _ := a.cache.recall(key, t.client.Addr, at); was.verified() {
+			a.guard.proved(t.user, address)
+		}
+		return nil
+	})
+	if ctx.Err() != nil {
+		return standing{}, ctx.Err()
+	}
+	return standing{trusted: err == nil, waited: err == nil}, nil
+}
+
 // ticket describes an attempt to the queue.
 func (a *Authenticator) ticket(
-	s *settings, t attempt, key credential, exempt, suspect bool, now time.Time,
+	s *settings, t attempt, key credential, exempt bool, standing standing, now time.Time,
 ) *ticket {
 	address := t.client.Bucket()
 	known := a.signIns.familiar(address, now)
 	c := &ticket{
 		id: attemptID{key, address}, pair: a.guard.pair(t.user, address), address: address, network: t.client.network(),
-		lockable: t.client.lockable(known), suspect: suspect,
+		lockable: t.client.lockable(known), suspect: standing.suspect, inferred: standing.waited,
 	}
 	if exempt {
 		c.trust |= exactMatch
@@ -97,7 +142,7 @@ func (a *Authenticator) ticket(
 		c.trust |= familiar
 	}
 	hints := a.signIns.hints(t.user, t.account.hash, t.password, now)
-	if hints && !suspect && a.guard.trusts(t.user, address, now) {
+	if hints && standing.trusted && !standing.suspect {
 		c.trust |= hinted
 	}
 	if c.trust == 0 {

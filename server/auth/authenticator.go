@@ -50,7 +50,8 @@ type Authenticator struct {
 	guard    *guard
 	signIns  *signIns
 	queue    *queue
-	flights  flights
+	flights  flights // comparisons
+	turns    flights // attempts that wait for guard.turn
 	probes   *Probes
 	stats    stats
 }

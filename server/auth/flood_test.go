@@ -102,3 +102,61 @@ func TestFirstSignInInFlood(t *testing.T) {
 		})
 	}
 }
+
+// reconnect sends distinct wrong passwords in threads, each on a new connection as soon as the one
+// before is answered, until the attack ends.
+func (a *arena) reconnect(threads int, handshake time.Duration, user, from string) {
+	for thread := range threads {
+		first := a.upTo(20 * time.Millisecond)
+		a.group.Go(func() {
+			elapse(first)
+			for n := 0; a.ctx.Err() == nil; n++ {
+				a.onConnection(new(Connection), user, fmt.Sprint(from, " thread ", thread, " guess ", n), from)
+				elapse(handshake)
+			}
+		})
+	}
+}
+
+// TestVerifiedPasswordBesideConnections: up to 20 threads at the same address guess as fast as they
+// can, each password on a new connection. The right password is accepted on new connections without
+// retries, and what refusals reveal stays within the rate of inferences.
+func TestVerifiedPasswordBesideConnections(t *testing.T) {
+	for _, from := range []string{sameAddress, "2001:db8::1"} {
+		for _, threads := range []int{8, 20} {
+			for _, phase := range []string{"cached", "lapsed"} {
+				t.Run(fmt.Sprint(phase, ", ", threads, " connections at ", from), func(t *testing.T) {
+					synctest.Test(t, func(t *testing.T) {
+						a := newArena(t, 1, config.Lockout{}, "admin")
+						if !a.onConnection(new(Connection), "admin", "right", from) {
+							t.Fatal("cannot sign in without an attack")
+						}
+						a.reconnect(threads, 5*time.Millisecond, "admin", from)
+						time.Sleep(30 * time.Second)
+						accepted := 0
+						for range 40 {
+							began := time.Now()
+							if a.onConnection(new(Connection), "admin", "right", from) && time.Since(began) <= 5*time.Second {
+								accepted++
+							}
+							if phase == "lapsed" {
+								a.lapse()
+							}
+							time.Sleep(time.Second + a.upTo(time.Second))
+						}
+						before, began := a.Stats().Locked, time.Now()
+						time.Sleep(time.Minute)
+						refused, most := a.Stats().Locked-before, uint64(time.Since(began)/inferences.interval)+uint64(threads)
+						a.stop()
+						if accepted < 38 {
+							t.Errorf("%d of 40 right passwords accepted within 5 s", accepted)
+						}
+						if refused > most {
+							t.Errorf("%d passwords refused without a comparison in a minute, want at most %d", refused, most)
+						}
+					})
+				})
+			}
+		}
+	}
+}

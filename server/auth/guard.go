@@ -24,6 +24,9 @@ const (
 	// Further attempts are refused.
 	longestHold = 10 * time.Second
 	mostHeld    = 3
+	// longestTurn bounds how long an attempt waits for its inference (guard.turn), so that a verified
+	// password is accepted within 5 s. With the rate of inferences, 22 attempts wait.
+	longestTurn = 4500 * time.Millisecond
 )
 
 var (
@@ -43,8 +46,8 @@ var (
 //   - for one user from anywhere: each attempt is delayed a little, so that no client can lock a
 //     user out from afar.
 //
-// Previously verified credentials are not paced, unless so many attempts from the address were
-// refused that the exemption itself could be used to test passwords.
+// Previously verified credentials are not paced. If so many attempts from the address were refused
+// that the exemption itself could be used to test passwords, all attempts take turns first.
 type guard struct {
 	keys *cache // derives fixed-size keys from names that clients choose
 
@@ -98,23 +101,59 @@ func (g *guard) trusts(user, address string, now time.Time) bool {
 	return !ok || !p.refused.earliest(inferences).After(now)
 }
 
+// turn reserves an inference for an attempt of a user from an address, and returns when the attempt
+// may skip the lockout if its password was verified before. It returns false if too many wait.
+//
+// Right and wrong passwords wait alike. A client that guesses on a few connections therefore waits
+// for each answer, and leaves turns to others at its address.
+func (g *guard) turn(user, address string, now time.Time) (at time.Time, ok bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	k := g.pair(user, address)
+	p, ok := g.pairs.get(k)
+	if !ok {
+		p = g.pairs.put(k, pair{})
+	}
+	at = later(p.refused.earliest(inferences), now)
+	if at.Sub(now) > longestTurn {
+		return at, false
+	}
+	g.infer(p, now)
+	return at, true
+}
+
+// proved returns the inference that turn reserved: the password was right, which no one learns from
+// a refusal.
+func (g *guard) proved(user, address string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if p, ok := g.pairs.get(g.pair(user, address)); ok {
+		p.refused.putBack(inferences)
+	}
+}
+
+// infer records an inference. The caller holds the lock.
+func (g *guard) infer(p *pair, now time.Time) {
+	p.refused.take(inferences, now)
+	if at := p.refused.earliest(inferences); at.After(now) {
+		g.strictUntil.Store(max(g.strictUntil.Load(), at.UnixNano()))
+	}
+}
+
 // unseen records that an attempt was refused without a comparison. On a suspect connection that
-// reveals nothing.
+// reveals nothing, and turn has recorded it for an attempt that waited there.
 func (g *guard) unseen(t *ticket, now time.Time) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.blame(t.network, now)
-	if t.suspect {
+	if t.suspect || t.inferred {
 		return
 	}
 	p, ok := g.pairs.get(t.pair)
 	if !ok {
 		p = g.pairs.put(t.pair, pair{})
 	}
-	p.refused.take(inferences, now)
-	if at := p.refused.earliest(inferences); at.After(now) {
-		g.strictUntil.Store(max(g.strictUntil.Load(), at.UnixNano()))
-	}
+	g.infer(p, now)
 }
 
 // blame lowers the rank of a network after a failed attempt, or after one of many refused ones. A

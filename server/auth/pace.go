@@ -29,3 +29,6 @@ func (p *pace) take(r rate, now time.Time) {
 	}
 	p.due = p.due.Add(r.interval)
 }
+
+// putBack undoes take.
+func (p *pace) putBack(r rate) { p.due = p.due.Add(-r.interval) }

@@ -28,6 +28,7 @@ type ticket struct {
 	lockable  bool // failures also count against the address
 	trust     trust
 	suspect   bool // the connection is one of a guesser
+	inferred  bool // guard.turn counted what a refusal reveals
 	notBefore time.Time
 }
 
