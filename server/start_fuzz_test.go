@@ -53,7 +53,7 @@ func FuzzStart(f *testing.F) {
 		if c.Storage.Driver != config.InMemory || c.Log.Audit.Path != "" || c.HTTP.Debug.Addr != "" || c.HTTP.TLS.LetsEncrypt.Enabled() {
 			return // would write to this machine, or listen on it
 		}
-		for _, p := range loaded.Verify(t.Context(), config.Probes{}) {
+		for _, p := range config.Verify(t.Context(), loaded, config.Probes{}) {
 			if p.Severity == finding.Refused {
 				return
 			}
@@ -111,7 +111,7 @@ func TestStoreVerified(t *testing.T) {
 				t.Fatal(err)
 			}
 			var refused []finding.Finding
-			for _, p := range loaded.Verify(t.Context(), config.Probes{}) {
+			for _, p := range config.Verify(t.Context(), loaded, config.Probes{}) {
 				if p.Severity == finding.Refused {
 					refused = append(refused, p)
 				}

@@ -43,7 +43,7 @@ func TestVerifyLetsEncrypt(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			problems := loaded.Verify(t.Context(), Probes{})
+			problems := Verify(t.Context(), loaded, Probes{})
 			i := slices.IndexFunc(problems, func(p finding.Finding) bool {
 				return p.Severity == finding.Refused && strings.HasPrefix(p.Key, "http.tls")
 			})
@@ -138,7 +138,7 @@ func TestExternalAccount(t *testing.T) {
 			loaded, err := Load(Source{Path: filepath.Join(dir, "my.yml"), Data: []byte(document)})
 			var problems Findings
 			if !errors.As(err, &problems) && err == nil {
-				problems = loaded.Verify(t.Context(), Probes{})
+				problems = Verify(t.Context(), loaded, Probes{})
 			}
 			i := slices.IndexFunc(problems, func(p finding.Finding) bool {
 				return p.Severity == finding.Refused && strings.HasPrefix(p.Key, "http.tls")

@@ -210,3 +210,11 @@ func readChecked(path string) (data []byte, elsewhere, err error) {
 	_, err = io.Copy(&b, io.LimitReader(f, maxFile+1))
 	return b.Bytes(), trust.CheckOpened(path, f), err
 }
+
+// name returns the name of the file for messages.
+func (l *Loaded) name() string {
+	if l.Path == "" {
+		return defaultName
+	}
+	return l.Path
+}

@@ -123,7 +123,7 @@ func TestUnsafeSettings(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			p := newPlace(t)
 			var got []string
-			for _, f := range p.load(test.document).Verify(t.Context(), Probes{Listen: allFree}) {
+			for _, f := range Verify(t.Context(), p.load(test.document), Probes{Listen: allFree}) {
 				if f.Severity == finding.Refused || f.Code == CodeCertificate {
 					continue
 				}
@@ -188,7 +188,7 @@ func TestRulesThatEndReading(t *testing.T) {
 			loaded := p.load("version: 0.1\nstorage: inmemory\nhttp: {addr: 'localhost:5000'}\n" +
 				"auth: {htpasswd: {realm: r, path: $/htpasswd-basic, rules: [" + test.rules + "]}}\n")
 			found := false
-			for _, f := range loaded.Verify(t.Context(), Probes{Listen: allFree}) {
+			for _, f := range Verify(t.Context(), loaded, Probes{Listen: allFree}) {
 				if f.Key != "auth.htpasswd.rules" {
 					continue
 				}

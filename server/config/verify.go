@@ -45,7 +45,7 @@ type verifier struct {
 // Verify checks what the configuration refers to, as the current user: certificate and key and
 // whether they match, client CAs, the htpasswd file, the storage, the audit log, the ports. It
 // leaves nothing behind. If it returns no [finding.Refused], the server can start.
-func (l *Loaded) Verify(ctx context.Context, probes Probes) Findings {
+func Verify(ctx context.Context, l *Loaded, probes Probes) Findings {
 	if probes.Now == nil {
 		probes.Now = time.Now
 	}
@@ -77,14 +77,6 @@ func (v *verifier) add(severity finding.Severity, code, key, what, remedy string
 		o.File = v.loaded.name()
 	}
 	v.problems = append(v.problems, o.problem(code, severity, key, key+what, remedy))
-}
-
-// name returns the name of the file for messages.
-func (l *Loaded) name() string {
-	if l.Path == "" {
-		return defaultName
-	}
-	return l.Path
 }
 
 // read returns the content of the file that a key names, or reports why it cannot be read.

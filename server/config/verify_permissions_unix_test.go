@@ -72,7 +72,7 @@ func TestVerifyPlaces(t *testing.T) {
 			l.Config.Storage.Filesystem.RootDirectory = filepath.Join(dir, "store")
 			l.Config.Log.Audit.Path = filepath.Join(dir, "audit")
 			found := false
-			for _, p := range l.Verify(t.Context(), Probes{Running: true, Users: tc.users}) {
+			for _, p := range Verify(t.Context(), l, Probes{Running: true, Users: tc.users}) {
 				switch {
 				case tc.key == "" && p.Code == CodeUnsafe, tc.key != "" && tc.code == "" && p.Key == tc.key && p.Code == CodeUnsafe:
 					t.Errorf("Verify: %v, want no such problem", p)
@@ -81,7 +81,7 @@ func TestVerifyPlaces(t *testing.T) {
 				}
 			}
 			if tc.key != "" && tc.code != "" && !found {
-				t.Errorf("Verify: %v, want %s of %s", l.Verify(t.Context(), Probes{Running: true, Users: tc.users}), tc.code, tc.key)
+				t.Errorf("Verify: %v, want %s of %s", Verify(t.Context(), l, Probes{Running: true, Users: tc.users}), tc.code, tc.key)
 			}
 		})
 	}
@@ -106,7 +106,7 @@ func TestEveryKeyOfAnUnsafeDirectory(t *testing.T) {
 	}
 	const want = "auth.htpasswd.path, http.tls.certificate, http.tls.key, http.tls.clientcas: "
 	var got []string
-	for _, p := range l.Verify(t.Context(), Probes{Running: true}) {
+	for _, p := range Verify(t.Context(), l, Probes{Running: true}) {
 		if p.Code == CodeUnsafe {
 			got = append(got, p.What)
 		}

@@ -113,7 +113,7 @@ func (p place) load(document string) *Loaded {
 // findings returns what Verify says, a line each, with $ for the directory.
 func (p place) findings(l *Loaded, probes Probes) []string {
 	var lines []string
-	for _, f := range l.Verify(context.Background(), probes) {
+	for _, f := range Verify(context.Background(), l, probes) {
 		lines = append(lines, fmt.Sprintf("%s %s: %s", f.Severity, f.Code, strings.ReplaceAll(f.String(), p.dir, "$")))
 	}
 	return lines
@@ -377,7 +377,7 @@ func TestBucketTried(t *testing.T) {
 	}, Listen: func(context.Context, string, string) (io.Closer, error) { return io.NopCloser(nil), nil }}
 	verify := func(storage string) []finding.Finding {
 		loaded := mustLoad(t, Source{Path: "my.yml", Data: []byte("version: 0.1\nstorage: " + storage + "\nhttp: {addr: 'localhost:1'}\n")})
-		return loaded.Verify(t.Context(), probes)
+		return Verify(t.Context(), loaded, probes)
 	}
 	if got := append(verify("inmemory"), verify("{s3: {bucket: good, region: r}}")...); len(got) != 0 || tried != 1 {
 		t.Errorf("%v after %d", got, tried)

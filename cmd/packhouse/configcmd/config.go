@@ -178,7 +178,7 @@ func verifyConfig(ctx context.Context, a *cli.App, path string) (*config.Loaded,
 		Running: running, MayRun: true, Users: deployment.ServersOf(path), Now: a.Now,
 		Bucket: func(ctx context.Context, c *config.Config) ([]finding.Finding, error) { return tryBucket(ctx, a, c) },
 	}
-	return loaded, append(problems, loaded.Verify(ctx, probes)...)
+	return loaded, append(problems, config.Verify(ctx, loaded, probes)...)
 }
 
 // tryBucket opens and closes the store in a bucket, as serve does, and returns what serve would log

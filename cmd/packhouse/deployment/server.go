@@ -79,7 +79,7 @@ func (l *loader) load(ctx context.Context, probes config.Probes) (*config.Config
 	if err != nil {
 		return nil, err
 	}
-	problems := loaded.Verify(ctx, probes)
+	problems := config.Verify(ctx, loaded, probes)
 	isError := func(p finding.Finding) bool { return p.Severity == finding.Refused }
 	wrong := slices.DeleteFunc(slices.Clone(problems), func(p finding.Finding) bool { return !isError(p) })
 	if len(wrong) > 0 {

@@ -55,7 +55,7 @@ type Verified struct {
 // VerifyLoaded verifies a loaded configuration. If running is true, the ports are in use by its own
 // server.
 func VerifyLoaded(ctx context.Context, a *cli.App, path string, loaded *config.Loaded, running bool) *Verified {
-	found := loaded.Verify(ctx, config.Probes{Running: running, MayRun: true, Users: ServersOf(path), Now: a.Now})
+	found := config.Verify(ctx, loaded, config.Probes{Running: running, MayRun: true, Users: ServersOf(path), Now: a.Now})
 	return &Verified{loaded, slices.Concat(loaded.Notices, found)}
 }
 
