@@ -77,7 +77,7 @@ var mayImport = map[string][]string{
 		"certgen", "server/acme", "server/config", "server/connection", "server/storage", "server/storage/drivers", "trust",
 	},
 	"server/observe": {
-		"server/acme", "server/auth", "server/config", "server/connection", "server/notification", "server/problem",
+		"server/acme", "server/auth", "server/config", "server/config/verify", "server/connection", "server/notification", "server/problem",
 		"server/route", "trust",
 	},
 	"server/connection": {"server/auth", "server/config", "server/problem"},
@@ -108,6 +108,7 @@ var mayImport = map[string][]string{
 	"finding":                {},
 	"server/config":          {"certgen", "finding", "server/auth/htpasswd", "server/config/yamledit", "spelling", "trust"}, // it verifies what a configuration points at
 	"server/config/yamledit": {},
+	"server/config/verify":   {"certgen", "finding", "server/auth/htpasswd", "server/config", "spelling", "trust"},
 	"server/auth/htpasswd":   {"finding", "printable"},
 	"certgen":                {"finding"},
 	"packs":                  {"finding", "printable", "trust"},
@@ -127,7 +128,10 @@ var everywhere = []string{"pattern"}
 // groundFloor is replaced in mayImport by the packages that both sides share.
 const groundFloor = "(ground floor)"
 
-var groundFloorPackages = []string{"certgen", "finding", "packs", "printable", "server/auth/htpasswd", "server/config", "spelling", "templates", "trust"}
+var groundFloorPackages = []string{
+	"certgen", "finding", "packs", "printable", "server/auth/htpasswd", "server/config",
+	"server/config/verify", "spelling", "templates", "trust",
+}
 
 // onlyIn names, for packages from outside, the trees that may import them:
 // a terminal library in the server, or a database of one storage engine in the

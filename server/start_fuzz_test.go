@@ -11,6 +11,7 @@ import (
 	"packhouse/finding"
 	"packhouse/server/auth/htpasswd"
 	"packhouse/server/config"
+	"packhouse/server/config/verify"
 )
 
 // FuzzStart: never a panic, and what verifies starts.
@@ -53,7 +54,7 @@ func FuzzStart(f *testing.F) {
 		if c.Storage.Driver != config.InMemory || c.Log.Audit.Path != "" || c.HTTP.Debug.Addr != "" || c.HTTP.TLS.LetsEncrypt.Enabled() {
 			return // would write to this machine, or listen on it
 		}
-		for _, p := range config.Verify(t.Context(), loaded, config.Probes{}) {
+		for _, p := range verify.Run(t.Context(), loaded, verify.Probes{}) {
 			if p.Severity == finding.Refused {
 				return
 			}
@@ -111,7 +112,7 @@ func TestStoreVerified(t *testing.T) {
 				t.Fatal(err)
 			}
 			var refused []finding.Finding
-			for _, p := range config.Verify(t.Context(), loaded, config.Probes{}) {
+			for _, p := range verify.Run(t.Context(), loaded, verify.Probes{}) {
 				if p.Severity == finding.Refused {
 					refused = append(refused, p)
 				}

@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"slices"
+	"strings"
 )
 
 // EveryRepository is the pattern of a [Rule] that matches every repository.
@@ -48,17 +49,17 @@ type RuleGrant struct {
 }
 
 // Everywhere reports whether the rule covers every repository.
-func (g RuleGrant) Everywhere() bool { return everyRepository(g.Repositories) }
+func (g RuleGrant) Everywhere() bool { return CoversAll(g.Repositories) }
 
 // Remedy returns how to take the role from the user.
 func (g RuleGrant) Remedy(user string) string {
 	if !g.Named {
-		return fmt.Sprintf("list users instead of %s in the rule", quote(EveryUser))
+		return fmt.Sprintf("list users instead of %s in the rule", Quote(EveryUser))
 	}
 	if len(g.Users) == 1 {
 		return "delete the rule"
 	}
-	return fmt.Sprintf("delete %s from the users of the rule", quote(user))
+	return fmt.Sprintf("delete %s from the users of the rule", Quote(user))
 }
 
 // RulesFor returns the rules that give a user a higher role than role; "" is no role.
@@ -76,4 +77,9 @@ func (l *Loaded) RulesFor(user, role string) []RuleGrant {
 		grants = append(grants, RuleGrant{Rule: r, Origin: origin, Named: slices.Contains(r.Users, user)})
 	}
 	return grants
+}
+
+// CoversAll reports whether a pattern matches every repository.
+func CoversAll(pattern string) bool {
+	return strings.Contains(pattern, "**") && strings.Trim(pattern, "*/") == ""
 }

@@ -23,25 +23,25 @@ func (d *decoder) letsEncryptValues(l *LetsEncrypt) {
 		switch {
 		case errors.As(err, &refused):
 			d.fail(CodeValue, d.origins[at], at,
-				fmt.Sprintf("%s is not a valid name for a certificate: %s (%s)", at, quote(host), refused.Reason),
+				fmt.Sprintf("%s is not a valid name for a certificate: %s (%s)", at, Quote(host), refused.Reason),
 				"write the host names that clients use, each by itself")
 		case err != nil:
-			d.fail(CodeValue, d.origins[at], at, fmt.Sprintf("%s is not a valid name for a certificate: %s", at, quote(host)),
+			d.fail(CodeValue, d.origins[at], at, fmt.Sprintf("%s is not a valid name for a certificate: %s", at, Quote(host)),
 				"write the host names that clients use, each by itself")
 		case len(names.IPs) > 0:
-			d.fail(CodeValue, d.origins[at], at, fmt.Sprintf("%s is an address: %s", at, quote(host)),
+			d.fail(CodeValue, d.origins[at], at, fmt.Sprintf("%s is an address: %s", at, Quote(host)),
 				"ACME directories sign for names; write the one that leads to this machine")
 		}
 	}
 	if l.Email != "" && !mailForm(l.Email) {
 		d.fail(CodeValue, d.origins[p+".email"], p+".email",
-			fmt.Sprintf("%s.email is not an address for mail: %s", p, quote(l.Email)),
+			fmt.Sprintf("%s.email is not an address for mail: %s", p, Quote(l.Email)),
 			"write it like you@example.com, or remove the line")
 	}
 	if l.DirectoryURL != "" {
 		if u, err := url.Parse(l.DirectoryURL); err != nil || u.Scheme != "https" || u.Host == "" {
 			d.fail(CodeValue, d.origins[p+".directoryurl"], p+".directoryurl",
-				fmt.Sprintf("%s.directoryurl is not an https:// URL: %s", p, quote(l.DirectoryURL)),
+				fmt.Sprintf("%s.directoryurl is not an https:// URL: %s", p, Quote(l.DirectoryURL)),
 				"write the URL of the directory, like https://acme-v02.api.letsencrypt.org/directory")
 		}
 	}
@@ -97,7 +97,7 @@ func (d *decoder) letsEncryptStorage(c *Config) {
 	}
 	switch folder := file[len(inStorage):]; {
 	case !storageFolder().MatchString(folder):
-		d.fail(CodeValue, d.origins[at], at, fmt.Sprintf("%s names no folder of the storage: %s", at, quote(file)),
+		d.fail(CodeValue, d.origins[at], at, fmt.Sprintf("%s names no folder of the storage: %s", at, Quote(file)),
 			"write it like storage:le-cache: small letters, digits, '.', '_' and '-', 63 at most")
 	case c.Storage.Driver == InMemory:
 		d.fail(CodeConflict, d.origins[at], at,

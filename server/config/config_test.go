@@ -222,7 +222,7 @@ func setStatus(s status) func() {
 
 func TestLimits(t *testing.T) {
 	for name, data := range map[string]string{
-		"config-limit":  "version: 0.1\n# " + strings.Repeat("x", maxFile),
+		"config-limit":  "version: 0.1\n# " + strings.Repeat("x", MaxFile),
 		"config-syntax": "version: 0.1\nstorage: \xff\xfe\n",
 	} {
 		_, err := Load(Source{Path: "x", Data: []byte(data)})

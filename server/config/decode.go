@@ -21,11 +21,11 @@ type decoder struct {
 }
 
 func (d *decoder) fail(code string, o Origin, path, what, remedy string) {
-	d.problems = append(d.problems, o.problem(code, finding.Refused, path, what, remedy))
+	d.problems = append(d.problems, o.Problem(code, finding.Refused, path, what, remedy))
 }
 
 func (d *decoder) note(severity finding.Severity, o Origin, path, what, remedy string) {
-	d.notices = append(d.notices, o.problem(CodeMeaning, severity, path, what, remedy))
+	d.notices = append(d.notices, o.Problem(CodeMeaning, severity, path, what, remedy))
 }
 
 // section decodes the keys of one section into target.
@@ -40,7 +40,7 @@ func (d *decoder) section(k *key, path string, v *value, target any) {
 		}
 		remedy := "it is a section: indent its keys on the lines below"
 		if v.origin.Kind == FromVariable && len(k.keys) > 0 {
-			remedy = fmt.Sprintf("it is a section: set its keys one by one, as in %s", VariableName(join(path, k.keys[0].name)))
+			remedy = fmt.Sprintf("it is a section: set its keys one by one, as in %s", VariableName(Join(path, k.keys[0].name)))
 		}
 		d.fail(CodeType, v.origin, path, fmt.Sprintf("%s is a single value", path), remedy)
 		return
@@ -54,7 +54,7 @@ func (d *decoder) section(k *key, path string, v *value, target any) {
 			d.unknown(k, path, f)
 			continue
 		}
-		d.key(c, join(path, f.name), f.value, target)
+		d.key(c, Join(path, f.name), f.value, target)
 	}
 }
 
@@ -62,15 +62,15 @@ func (d *decoder) section(k *key, path string, v *value, target any) {
 func (d *decoder) choice(k *key, path string, v *value) {
 	c := k.child(v.text)
 	if c == nil || !c.option {
-		d.fail(CodeValue, v.origin, path, fmt.Sprintf("%s names no known %s: %s", path, k.alternative(), quote(v.text)),
-			chooseFrom(v.text, k.options()))
+		d.fail(CodeValue, v.origin, path, fmt.Sprintf("%s names no known %s: %s", path, k.alternative(), Quote(v.text)),
+			ChooseFrom(v.text, k.options()))
 		return
 	}
-	d.key(c, join(path, c.name), &value{origin: v.origin}, nil)
+	d.key(c, Join(path, c.name), &value{origin: v.origin}, nil)
 }
 
 func (d *decoder) unknown(parent *key, path string, f field) {
-	full := join(path, f.name)
+	full := Join(path, f.name)
 	remedy := ""
 	const patience = 100 // unknown keys; a file with more is not a configuration
 	right := ""
@@ -87,7 +87,7 @@ func (d *decoder) unknown(parent *key, path string, f field) {
 		}
 		remedy = "known here: " + strings.Join(names, ", ")
 	}
-	d.fail(CodeUnknownKey, f.at, "", fmt.Sprintf("unknown key %s", strings.Trim(quote(full), `"`)), remedy)
+	d.fail(CodeUnknownKey, f.at, "", fmt.Sprintf("unknown key %s", strings.Trim(Quote(full), `"`)), remedy)
 	d.problems[len(d.problems)-1].Meant = right
 }
 
@@ -181,7 +181,7 @@ func (d *decoder) table(k *key, path string, v *value, target any) {
 	}
 	texts := make(map[string]string, len(v.fields))
 	for _, f := range v.fields {
-		p := join(path, f.name)
+		p := Join(path, f.name)
 		if f.value.form != scalar {
 			d.fail(CodeType, f.value.origin, p, fmt.Sprintf("%s is not a plain value", p), "write one text")
 			continue
@@ -204,9 +204,9 @@ func (d *decoder) headers(k *key, path string, v *value, target any) {
 	all := make(map[string][]string, len(v.fields))
 	for _, f := range v.fields {
 		name := textproto.CanonicalMIMEHeaderKey(f.name)
-		p := join(path, name)
+		p := Join(path, name)
 		if !validHeaderName(f.name) {
-			d.fail(CodeValue, f.at, path, fmt.Sprintf("%s holds a name that is not a header name: %s", path, quote(f.name)),
+			d.fail(CodeValue, f.at, path, fmt.Sprintf("%s holds a name that is not a header name: %s", path, Quote(f.name)),
 				"use letters, digits and -")
 			continue
 		}
@@ -314,7 +314,7 @@ func fill(k *key, target any) {
 	}
 }
 
-func chooseFrom(name string, names []string) string {
+func ChooseFrom(name string, names []string) string {
 	if n := spelling.Nearest(name, names); n != "" {
 		return fmt.Sprintf("did you mean %s?", n)
 	}

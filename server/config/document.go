@@ -16,7 +16,7 @@ import (
 
 // Limits for a file. Real ones have a hundred lines; the limits bound the cost of malicious ones.
 const (
-	maxFile   = 1 << 20 // bytes
+	MaxFile   = 1 << 20 // bytes
 	maxDepth  = 24      // nested sections
 	maxValues = 20_000  // values, including those repeated by aliases
 )
@@ -80,8 +80,8 @@ type reader struct {
 // readDocument parses a whole file. It returns a nil value if nothing is usable.
 func readDocument(file string, data []byte) (*value, Findings) {
 	r := &reader{origin: Origin{Kind: FromFile, File: file}}
-	if len(data) > maxFile {
-		r.add(CodeLimit, r.origin, fmt.Sprintf("the file has %d bytes", len(data)), fmt.Sprintf("at most %d are read; is this the right file?", maxFile))
+	if len(data) > MaxFile {
+		r.add(CodeLimit, r.origin, fmt.Sprintf("the file has %d bytes", len(data)), fmt.Sprintf("at most %d are read; is this the right file?", MaxFile))
 		return nil, r.problems
 	}
 	node := r.parse(data)
@@ -118,7 +118,7 @@ func readFlow(text string, origin Origin) (*value, Findings) {
 }
 
 func (r *reader) add(code string, o Origin, what, remedy string) {
-	r.problems = append(r.problems, o.problem(code, finding.Refused, "", what, remedy))
+	r.problems = append(r.problems, o.Problem(code, finding.Refused, "", what, remedy))
 }
 
 // parse returns the node of the single document, or nil after adding a problem.
@@ -307,7 +307,7 @@ func (r *reader) mapping(n *yaml.Node, v *value, depth int) {
 		}
 		at := r.place(name)
 		if first := v.index(name.Value); first >= 0 {
-			r.add(CodeDuplicate, at, fmt.Sprintf("duplicate key %s", quote(name.Value)), fmt.Sprintf("it is already on line %d; keep one", v.fields[first].at.Line))
+			r.add(CodeDuplicate, at, fmt.Sprintf("duplicate key %s", Quote(name.Value)), fmt.Sprintf("it is already on line %d; keep one", v.fields[first].at.Line))
 			continue
 		}
 		v.fields = append(v.fields, field{name: name.Value, at: at, value: c})
@@ -344,7 +344,7 @@ func lostIndentation(data []byte, v *value) (finding.Finding, bool) {
 			empty = f.name
 		case k == nil && empty != "":
 			if path := meant(root, "", f.name); path != "" {
-				return f.at.problem(CodeIndentation, finding.Refused, "", fmt.Sprintf("%s is at the left margin, beside %s", quote(f.name), quote(empty)),
+				return f.at.Problem(CodeIndentation, finding.Refused, "", fmt.Sprintf("%s is at the left margin, beside %s", Quote(f.name), Quote(empty)),
 					fmt.Sprintf("did the indentation get lost? %s has to be indented below its section", path)), true
 			}
 		}

@@ -110,10 +110,10 @@ func (fs Findings) sort() {
 }
 
 // quote formats user input for messages, truncated and escaped.
-func quote(s string) string { return quoteUpTo(60, s) }
+func Quote(s string) string { return quoteUpTo(60, s) }
 
 // quotePath formats a file path for messages, truncated only if extremely long.
-func quotePath(s string) string { return quoteUpTo(500, s) }
+func QuotePath(s string) string { return quoteUpTo(500, s) }
 
 func quoteUpTo(most int, s string) string {
 	if r := []rune(s); len(r) > most {

@@ -13,19 +13,19 @@ import (
 // safeHeaders are the default headers of API routes, which the configuration can override by name.
 // They exclude Strict-Transport-Security, which locks browsers out of a host with a private CA.
 var safeHeaders = map[string][]string{
-	policyHeader:      {"default-src 'none'; frame-ancestors 'none'"},
+	PolicyHeader:      {"default-src 'none'; frame-ancestors 'none'"},
 	"Referrer-Policy": {"same-origin"},
-	sniffHeader:       {"nosniff"},
-	frameHeader:       {"DENY"},
+	SniffHeader:       {"nosniff"},
+	FrameHeader:       {"DENY"},
 }
 
 const (
-	policyHeader = "Content-Security-Policy"
-	frameHeader  = "X-Frame-Options"
-	sniffHeader  = "X-Content-Type-Options"
-	strictHeader = "Strict-Transport-Security"
+	PolicyHeader = "Content-Security-Policy"
+	FrameHeader  = "X-Frame-Options"
+	SniffHeader  = "X-Content-Type-Options"
+	StrictHeader = "Strict-Transport-Security"
 
-	originHeader      = "Access-Control-Allow-Origin"
+	OriginHeader      = "Access-Control-Allow-Origin"
 	credentialsHeader = "Access-Control-Allow-Credentials"
 )
 
@@ -38,14 +38,14 @@ func (d *decoder) mergeHeaders(c *Config) {
 			delete(effective, name)
 			continue
 		}
-		path := join("http.headers", name)
-		if name == strictHeader && d.origins[path].File == defaultName {
+		path := Join("http.headers", name)
+		if name == StrictHeader && d.origins[path].File == defaultName {
 			d.note(finding.Note, d.origins[path], path,
 				path+" of the built-in default is not sent: behind a private CA it locks browsers out of the host",
 				"set it yourself where the certificate is publicly trusted")
 			continue
 		}
-		if name == policyHeader {
+		if name == PolicyHeader {
 			for i, policy := range values {
 				if mended := closeQuotes(policy); mended != policy {
 					values[i] = mended
@@ -58,16 +58,16 @@ func (d *decoder) mergeHeaders(c *Config) {
 				}
 			}
 		}
-		if name == originHeader {
+		if name == OriginHeader {
 			d.origin(path, values)
 		}
 		effective[name] = values
 	}
 	c.HTTP.Headers = effective
-	if credentials := effective[credentialsHeader]; slices.Contains(credentials, "true") && slices.Contains(effective[originHeader], "*") {
-		path := join("http.headers", credentialsHeader)
+	if credentials := effective[credentialsHeader]; slices.Contains(credentials, "true") && slices.Contains(effective[OriginHeader], "*") {
+		path := Join("http.headers", credentialsHeader)
 		d.note(finding.Warning, d.origins[path], path, path+" has no effect: browsers refuse it beside the origin *",
-			"list the origins in "+originHeader)
+			"list the origins in "+OriginHeader)
 	}
 }
 
@@ -82,7 +82,7 @@ func (d *decoder) origin(path string, values []string) {
 		u, err := url.Parse(part)
 		if err != nil || u.Host == "" || part != u.Scheme+"://"+u.Host || part != strings.ToLower(part) || strings.Contains(part, "*") {
 			d.note(finding.Warning, d.origins[path], path,
-				fmt.Sprintf("%s: %s is not an origin of a page, so it never matches", path, quote(part)),
+				fmt.Sprintf("%s: %s is not an origin of a page, so it never matches", path, Quote(part)),
 				"write it like https://ui.example.com, in lower case and without a path")
 		}
 	}

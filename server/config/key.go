@@ -111,7 +111,7 @@ func each[E any](field func(*Config) *[]E) func(any, bool) []any {
 // of the list.
 func walk(k *key, path string, visit func(path string, k *key)) {
 	for _, c := range k.keys {
-		p := join(path, c.name)
+		p := Join(path, c.name)
 		visit(p, c)
 		if c.kind == entries {
 			p += "[]"
@@ -131,7 +131,7 @@ func lookup(path string) *key {
 	return k
 }
 
-func join(parent, name string) string {
+func Join(parent, name string) string {
 	if parent == "" {
 		return name
 	}

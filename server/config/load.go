@@ -45,7 +45,7 @@ type Loaded struct {
 	Origins map[string]Origin // origin of each key by path: "http.tls.clientcas[0]", "http.headers.X-Frame-Options"
 	Notices Findings          // warnings and notices; never errors
 
-	set map[string]bool // keys set by the file or a variable
+	Set map[string]bool // keys set by the file or a variable
 }
 
 // Glimpse returns as much of a configuration as possible, even if [Load] rejects it: enough to find
@@ -97,7 +97,7 @@ func Load(src Source) (*Loaded, error) {
 	d.problems = append(append(d.problems, problems...), over.problems...)
 	d.notices = over.notices
 
-	loaded := &Loaded{Path: src.Path, Origins: d.origins, set: d.set}
+	loaded := &Loaded{Path: src.Path, Origins: d.origins, Set: d.set}
 	c := &loaded.Config
 	fill(root, c)
 	d.section(root, "", document, c)
@@ -131,7 +131,7 @@ func (src *Source) shown(problems Findings) Findings {
 
 // refusal returns a finding about the whole file.
 func (src *Source) refusal(code, what, remedy string) finding.Finding {
-	return Origin{File: src.Path}.problem(code, finding.Refused, "", what, remedy)
+	return Origin{File: src.Path}.Problem(code, finding.Refused, "", what, remedy)
 }
 
 // open returns the name and content of the file. It sets ReadFile, if it is nil, and elsewhere.
@@ -152,10 +152,10 @@ func (src *Source) open() (string, []byte, error) {
 	}
 	data, err := read(src.Path)
 	if err != nil {
-		p := src.refusal(CodeRead, "cannot be read: "+reason(err), "let the server's user read it")
+		p := src.refusal(CodeRead, "cannot be read: "+Reason(err), "let the server's user read it")
 		if errors.Is(err, os.ErrNotExist) {
 			p.What, p.Remedy = "not found", "correct the path, or run packhouse setup to create the file"
-			if other := elsewhere(src.Path); other != "" {
+			if other := Elsewhere(src.Path); other != "" {
 				p.Remedy = fmt.Sprintf("a file of that name is at %s", other)
 			}
 		}
@@ -179,7 +179,7 @@ func (src *Source) open() (string, []byte, error) {
 // than the command line names.
 var usual = []string{"/etc/packhouse", "/etc/spectropaxconfig", "/etc/spectro", "/etc/distribution", "/etc/docker/registry", "/etc"}
 
-func elsewhere(path string) string {
+func Elsewhere(path string) string {
 	for _, dir := range usual {
 		other := filepath.Join(dir, filepath.Base(path))
 		if info, err := os.Stat(other); err == nil && other != filepath.Clean(path) && info.Mode().IsRegular() {
@@ -207,12 +207,12 @@ func readChecked(path string) (data []byte, elsewhere, err error) {
 		return nil, nil, &fs.PathError{Op: "read", Path: path, Err: errNotRegular}
 	}
 	var b bytes.Buffer
-	_, err = io.Copy(&b, io.LimitReader(f, maxFile+1))
+	_, err = io.Copy(&b, io.LimitReader(f, MaxFile+1))
 	return b.Bytes(), trust.CheckOpened(path, f), err
 }
 
 // name returns the name of the file for messages.
-func (l *Loaded) name() string {
+func (l *Loaded) Name() string {
 	if l.Path == "" {
 		return defaultName
 	}

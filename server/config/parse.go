@@ -21,7 +21,7 @@ func parse(k *key, v *value) (got any, what, remedy string) {
 	}
 	if inFile && v.quoted && k.kind != text && k.kind != secret && k.kind != duration {
 		if example := strings.TrimSpace(v.text); plain(k, example) {
-			return nil, fmt.Sprintf("is %s in quotes", quote(v.text)), fmt.Sprintf("write %s without quotes", example)
+			return nil, fmt.Sprintf("is %s in quotes", Quote(v.text)), fmt.Sprintf("write %s without quotes", example)
 		}
 	}
 	switch k.kind {
@@ -36,17 +36,17 @@ func parse(k *key, v *value) (got any, what, remedy string) {
 		if b, ok := parseBool(v.text); ok {
 			return b, "", ""
 		}
-		return nil, fmt.Sprintf("is %s", quote(v.text)), "write true or false"
+		return nil, fmt.Sprintf("is %s", Quote(v.text)), "write true or false"
 	case integer:
 		n, err := strconv.ParseInt(v.text, 10, 32)
 		if err != nil {
-			return nil, fmt.Sprintf("is not a whole number: %s", quote(v.text)), "write digits only"
+			return nil, fmt.Sprintf("is not a whole number: %s", Quote(v.text)), "write digits only"
 		}
 		return least(k, n, v.text)
 	case size:
 		n, ok := parseSize(v.text)
 		if !ok {
-			return nil, fmt.Sprintf("is not a number of bytes: %s", quote(v.text)), "write digits, or digits with KiB, MiB or GiB"
+			return nil, fmt.Sprintf("is not a number of bytes: %s", Quote(v.text)), "write digits, or digits with KiB, MiB or GiB"
 		}
 		return least(k, n, v.text)
 	case duration:
@@ -74,13 +74,13 @@ func parseText(k *key, s string) (any, string, string) {
 		}
 	}
 	if len(k.choices) == 1 {
-		return nil, fmt.Sprintf("is %s", quote(s)), "write " + k.choices[0]
+		return nil, fmt.Sprintf("is %s", Quote(s)), "write " + k.choices[0]
 	}
 	remedy := "write one of " + strings.Join(k.choices, ", ")
 	if n := spelling.Nearest(s, k.choices); n != "" && withoutDigits(n) != withoutDigits(s) { // another version is no slip
 		remedy = fmt.Sprintf("did you mean %s?", n)
 	}
-	return nil, fmt.Sprintf("is %s", quote(s)), remedy
+	return nil, fmt.Sprintf("is %s", Quote(s)), remedy
 }
 
 func withoutDigits(s string) string {
@@ -138,7 +138,7 @@ func parseDuration(k *key, s string) (any, string, string) {
 				remedy = fmt.Sprintf("days are written in hours: %dh", n*24)
 			}
 		}
-		return nil, fmt.Sprintf("is not a duration: %s", quote(s)), remedy
+		return nil, fmt.Sprintf("is not a duration: %s", Quote(s)), remedy
 	}
 	if d < 0 {
 		return nil, fmt.Sprintf("is %s, less than nothing", s), "write a positive duration"

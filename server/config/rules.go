@@ -39,7 +39,7 @@ func (d *decoder) settle(c *Config, document *value, whole Origin, file string) 
 	}
 	if c.Packs.Base != "" && !repositoryName().MatchString(c.Packs.Base) {
 		d.fail(CodeValue, d.origins["packs.base"], "packs.base",
-			fmt.Sprintf("packs.base is not the start of a repository's name: %s", quote(c.Packs.Base)),
+			fmt.Sprintf("packs.base is not the start of a repository's name: %s", Quote(c.Packs.Base)),
 			"write it like team-a or team-a/packs: small letters and digits, no / at the ends")
 	}
 	c.Storage.Driver = d.pick(document, whole, storageKeys, "write storage with one of the drivers filesystem, inmemory")
@@ -142,7 +142,7 @@ func (d *decoder) settleAuth(c *Config, whole Origin) {
 		for i, name := range role.names {
 			if strings.Contains(name, ":") {
 				p := fmt.Sprintf("%s[%d]", role.path, i)
-				d.fail(CodeValue, d.origins[p], p, fmt.Sprintf("%s holds a colon: %s", p, quote(name)),
+				d.fail(CodeValue, d.origins[p], p, fmt.Sprintf("%s holds a colon: %s", p, Quote(name)),
 					"write the name of a user, as in the htpasswd file")
 			}
 		}
@@ -171,7 +171,7 @@ func (d *decoder) settleRule(path string, rule Rule, whole Origin) {
 	}
 	at := whole
 	for _, name := range []string{"repositories", "users", "role"} {
-		if o, known := d.origins[join(path, name)]; known {
+		if o, known := d.origins[Join(path, name)]; known {
 			at = o
 			break
 		}
@@ -180,13 +180,13 @@ func (d *decoder) settleRule(path string, rule Rule, whole Origin) {
 		name  string
 		given bool
 	}{{"repositories", rule.Repositories != ""}, {"users", len(rule.Users) > 0}, {"role", rule.Role != ""}} {
-		if p := join(path, part.name); !part.given && !d.failedAt(p) && !d.meant[p] {
+		if p := Join(path, part.name); !part.given && !d.failedAt(p) && !d.meant[p] {
 			d.fail(CodeMissing, at, p, p+" is missing", "a rule has repositories, users and a role")
 		}
 	}
-	p := join(path, "repositories")
+	p := Join(path, "repositories")
 	if capital := strings.IndexFunc(rule.Repositories, unicode.IsUpper); capital >= 0 {
-		d.fail(CodeValue, d.origins[p], p, fmt.Sprintf("%s has capital letters: %s", p, quote(rule.Repositories)),
+		d.fail(CodeValue, d.origins[p], p, fmt.Sprintf("%s has capital letters: %s", p, Quote(rule.Repositories)),
 			"names of repositories have none, so nothing would match")
 		return
 	}
@@ -196,15 +196,15 @@ func (d *decoder) settleRule(path string, rule Rule, whole Origin) {
 		case rule.Repositories == "":
 		case malformed != nil:
 			d.fail(CodeValue, d.origins[p], p,
-				fmt.Sprintf("%s has a bracket that does not close: %s", p, quote(rule.Repositories)),
+				fmt.Sprintf("%s has a bracket that does not close: %s", p, Quote(rule.Repositories)),
 				"write it like team-a/** or */base")
 			return
 		case part == "" || part == "." || part == "..":
-			d.fail(CodeValue, d.origins[p], p, fmt.Sprintf("%s has an empty part: %s", p, quote(rule.Repositories)),
+			d.fail(CodeValue, d.origins[p], p, fmt.Sprintf("%s has an empty part: %s", p, Quote(rule.Repositories)),
 				"write it like team-a/** or */base")
 			return
 		case strings.Contains(part, "**") && part != "**":
-			d.fail(CodeValue, d.origins[p], p, fmt.Sprintf("%s has ** beside other letters: %s", p, quote(rule.Repositories)),
+			d.fail(CodeValue, d.origins[p], p, fmt.Sprintf("%s has ** beside other letters: %s", p, Quote(rule.Repositories)),
 				"** matches any number of whole parts: team-a/**")
 			return
 		}

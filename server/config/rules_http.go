@@ -24,21 +24,21 @@ func (d *decoder) settleHTTP(c *Config, whole Origin) {
 	if h.Net == "unix" {
 		if !filepath.IsAbs(h.Addr) && !d.failedAt("http.addr") {
 			d.fail(CodeValue, d.either(whole, "http.addr", "http.net"), "http.addr",
-				fmt.Sprintf("http.addr is not the path of a socket: %s", quote(h.Addr)), "with net: unix write an absolute path")
+				fmt.Sprintf("http.addr is not the path of a socket: %s", Quote(h.Addr)), "with net: unix write an absolute path")
 		}
 	} else {
 		d.address("http.addr", h.Addr)
 	}
 	d.settleDebug(h)
 	if bare := strings.Trim(h.Prefix, "/"); h.Prefix != "/" && !prefixForm().MatchString(bare) {
-		d.fail(CodeValue, d.origins["http.prefix"], "http.prefix", fmt.Sprintf("http.prefix is %s", quote(h.Prefix)),
+		d.fail(CodeValue, d.origins["http.prefix"], "http.prefix", fmt.Sprintf("http.prefix is %s", Quote(h.Prefix)),
 			"write a path of letters, digits, -, . and _, like /registry/")
 	} else if h.Prefix != "/" && h.Prefix != "/"+bare+"/" {
-		d.fail(CodeValue, d.origins["http.prefix"], "http.prefix", fmt.Sprintf("http.prefix is %s", quote(h.Prefix)),
+		d.fail(CodeValue, d.origins["http.prefix"], "http.prefix", fmt.Sprintf("http.prefix is %s", Quote(h.Prefix)),
 			fmt.Sprintf("write /%s/, with a slash at both ends", bare))
 	} else if parts := strings.Split(bare, "/"); slices.Contains(parts, "v1") || slices.Contains(parts, "v2") {
 		d.fail(CodeValue, d.origins["http.prefix"], "http.prefix",
-			fmt.Sprintf("http.prefix is %s, and v1 and v2 are paths of the API itself", quote(h.Prefix)),
+			fmt.Sprintf("http.prefix is %s, and v1 and v2 are paths of the API itself", Quote(h.Prefix)),
 			"write another path, like /registry/")
 	}
 	if h.Host != "" {
@@ -55,7 +55,7 @@ func (d *decoder) settleHTTP(c *Config, whole Origin) {
 			network, err = address.Prefix(address.BitLen())
 		}
 		if err != nil {
-			d.fail(CodeValue, d.origins[p], p, fmt.Sprintf("%s is not a network: %s", p, quote(proxy)),
+			d.fail(CodeValue, d.origins[p], p, fmt.Sprintf("%s is not a network: %s", p, Quote(proxy)),
 				"write it like 10.0.0.0/8 or 192.0.2.7")
 			continue
 		}
@@ -90,11 +90,11 @@ func (d *decoder) settleDebug(h *HTTP) {
 	}
 	if !strings.HasPrefix(h.Debug.PrometheusPath, "/") {
 		p := "http.debug.prometheus.path"
-		d.fail(CodeValue, d.origins[p], p, fmt.Sprintf("%s does not start with /: %s", p, quote(h.Debug.PrometheusPath)),
+		d.fail(CodeValue, d.origins[p], p, fmt.Sprintf("%s does not start with /: %s", p, Quote(h.Debug.PrometheusPath)),
 			"write a path like /metrics")
 	} else if metrics := path.Clean(h.Debug.PrometheusPath); strings.HasPrefix(metrics+"/", "/debug/") {
 		p := "http.debug.prometheus.path"
-		d.fail(CodeConflict, d.origins[p], p, fmt.Sprintf("%s is below /debug/, where profiles are: %s", p, quote(metrics)),
+		d.fail(CodeConflict, d.origins[p], p, fmt.Sprintf("%s is below /debug/, where profiles are: %s", p, Quote(metrics)),
 			"write a path like /metrics")
 	}
 }
@@ -113,7 +113,7 @@ func (d *decoder) address(path, addr string) bool {
 	switch {
 	case strings.Contains(addr, "://"):
 		_, rest, _ := strings.Cut(addr, "://")
-		d.fail(CodeValue, d.origins[path], path, fmt.Sprintf("%s is a URL: %s", path, quote(addr)),
+		d.fail(CodeValue, d.origins[path], path, fmt.Sprintf("%s is a URL: %s", path, Quote(addr)),
 			fmt.Sprintf("write host and port only: %s", strings.Trim(rest, "/")))
 		return false
 	case err != nil && bareNumber().MatchString(addr):
@@ -121,15 +121,15 @@ func (d *decoder) address(path, addr string) bool {
 			fmt.Sprintf("write :%s", addr))
 		return false
 	case err != nil:
-		d.fail(CodeValue, d.origins[path], path, fmt.Sprintf("%s is not host and port: %s", path, quote(addr)),
+		d.fail(CodeValue, d.origins[path], path, fmt.Sprintf("%s is not host and port: %s", path, Quote(addr)),
 			"write it like :5000, 192.0.2.7:5000 or [2001:db8::7]:5000")
 		return false
 	case bad != nil:
-		d.fail(CodeValue, d.origins[path], path, fmt.Sprintf("%s has no valid port: %s", path, quote(addr)),
+		d.fail(CodeValue, d.origins[path], path, fmt.Sprintf("%s has no valid port: %s", path, Quote(addr)),
 			"a port is a number up to 65535")
 		return false
 	case strings.ContainsAny(host, " /_") && net.ParseIP(host) == nil:
-		d.fail(CodeValue, d.origins[path], path, fmt.Sprintf("%s has no valid host: %s", path, quote(addr)),
+		d.fail(CodeValue, d.origins[path], path, fmt.Sprintf("%s has no valid host: %s", path, Quote(addr)),
 			"write an address or a name of this machine")
 		return false
 	}
@@ -195,7 +195,7 @@ func (d *decoder) cipherSuites(t *TLS) {
 			d.fail(CodeValue, d.origins[p], p, fmt.Sprintf("%s is a broken cipher suite: %s", p, name),
 				"remove it; without ciphersuites the safe ones are used")
 		default:
-			d.fail(CodeValue, d.origins[p], p, fmt.Sprintf("%s is not a cipher suite: %s", p, quote(name)),
+			d.fail(CodeValue, d.origins[p], p, fmt.Sprintf("%s is not a cipher suite: %s", p, Quote(name)),
 				suiteRemedy(name, names))
 		}
 	}
@@ -256,7 +256,7 @@ func (d *decoder) exposure(c *Config, whole Origin) {
 		d.note(finding.Warning, at, "auth", "no password is required: anyone who reaches "+c.HTTP.Addr+" can push and delete",
 			"")
 	case c.Auth.Method == AuthHtpasswd && !c.HTTP.TLS.Enabled() && !c.HTTP.Insecure:
-		d.notices = append(d.notices, d.either(whole, "http.addr", "http").problem(CodeOpen, finding.Warning, "http.tls",
+		d.notices = append(d.notices, d.either(whole, "http.addr", "http").Problem(CodeOpen, finding.Warning, "http.tls",
 			"passwords travel in the clear: there is no certificate, and "+c.HTTP.Addr+" is open to the network",
 			"give http.tls.certificate and http.tls.key, or say http.insecure: true where a proxy in front speaks TLS"))
 	}

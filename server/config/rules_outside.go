@@ -46,7 +46,7 @@ func (d *decoder) settleAudit(c *Config) {
 	file, errFile := trust.Abs(audit)
 	inside, err := filepath.Rel(root, file)
 	if errors.Join(errRoot, errFile, err) == nil && filepath.IsLocal(inside) {
-		d.fail(CodeConflict, d.origins[p], p, p+" is inside storage.filesystem.rootdirectory: "+quotePath(audit),
+		d.fail(CodeConflict, d.origins[p], p, p+" is inside storage.filesystem.rootdirectory: "+QuotePath(audit),
 			"name a file in another directory, such as /var/log/packhouse/audit.jsonl, and move the existing one")
 	}
 }
@@ -99,7 +99,7 @@ func (d *decoder) settleWebhooks(c *Config, whole Origin) {
 		p := fmt.Sprintf("notifications.endpoints[%d]", i)
 		if other, twice := first[e.Name]; twice && e.Name != "" {
 			d.fail(CodeConflict, d.origins[p+".name"], p+".name",
-				fmt.Sprintf("%s.name is the same as that of notifications.endpoints[%d]: %s", p, other, quote(e.Name)),
+				fmt.Sprintf("%s.name is the same as that of notifications.endpoints[%d]: %s", p, other, Quote(e.Name)),
 				"give each endpoint a name of its own")
 		} else {
 			first[e.Name] = i
@@ -118,8 +118,8 @@ func (d *decoder) settleWebhooks(c *Config, whole Origin) {
 		for n, action := range e.IgnoreActions {
 			e.IgnoreActions[n] = strings.ToLower(action)
 			if at := fmt.Sprintf("%s.ignore.actions[%d]", p, n); !slices.Contains(actions, strings.ToLower(action)) {
-				d.fail(CodeValue, d.origins[at], at, fmt.Sprintf("%s is not an action: %s", at, quote(action)),
-					chooseFrom(action, actions))
+				d.fail(CodeValue, d.origins[at], at, fmt.Sprintf("%s is not an action: %s", at, Quote(action)),
+					ChooseFrom(action, actions))
 			}
 		}
 		if !e.Disabled {
@@ -138,7 +138,7 @@ func (d *decoder) settleWebhooks(c *Config, whole Origin) {
 
 // lacks reports a missing key in an entry of a list.
 func (d *decoder) lacks(entry, name string, whole Origin, remedy string) {
-	p := join(entry, name)
+	p := Join(entry, name)
 	if d.failedAt(p) || d.meant[p] {
 		return
 	}

@@ -22,7 +22,7 @@ func (d *decoder) settleValidation(c *Config) {
 			if bad, ok := err.(*syntax.Error); ok { //nolint:errorlint // regexp returns it unwrapped
 				what = bad.Code.String()
 			}
-			d.fail(CodeValue, d.origins[p], p, fmt.Sprintf("%s is not a regular expression: %s: %s", p, quote(expression), what),
+			d.fail(CodeValue, d.origins[p], p, fmt.Sprintf("%s is not a regular expression: %s: %s", p, Quote(expression), what),
 				"write it in the syntax of RE2, for example ^https://mirror\\.example\\.com/")
 		}
 	}

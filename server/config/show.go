@@ -75,7 +75,7 @@ func (l *Loaded) value(k *key, path []string, target any, rows *[]row) {
 			add(append(slices.Clone(path), name), maskAll(k, (*p)[name]), k.masked)
 		}
 	default:
-		if v, secret := plainValue(k, p); v != nil || l.set[full] {
+		if v, secret := plainValue(k, p); v != nil || l.Set[full] {
 			add(path, v, secret)
 		}
 	}

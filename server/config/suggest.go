@@ -38,10 +38,10 @@ func meant(parent *key, parentPath, name string) string {
 		here = append(here, k.name)
 	}
 	if right, ok := slips[strings.ToLower(name)]; ok && slices.Contains(here, right) {
-		return join(parentPath, right)
+		return Join(parentPath, right)
 	}
 	if n := spelling.Nearest(name, here); n != "" {
-		return join(parentPath, n)
+		return Join(parentPath, n)
 	}
 	var exact string
 	var names []string

@@ -44,11 +44,11 @@ type overlay struct {
 }
 
 func (o *overlay) fail(code string, at Origin, what, remedy string) {
-	o.problems = append(o.problems, at.problem(code, finding.Refused, "", what, remedy))
+	o.problems = append(o.problems, at.Problem(code, finding.Refused, "", what, remedy))
 }
 
 func (o *overlay) note(severity finding.Severity, at Origin, what, remedy string) {
-	o.notices = append(o.notices, at.problem(CodeVariable, severity, "", what, remedy))
+	o.notices = append(o.notices, at.Problem(CodeVariable, severity, "", what, remedy))
 }
 
 // apply parses the environment, lines of the form NAME=value, and changes document accordingly.
@@ -132,12 +132,12 @@ func (o *overlay) secretFile(at Origin, steps []step, k *key, path string) (assi
 	}
 	data, err := o.readFile(path)
 	if err != nil {
-		o.fail(CodeRead, at, fmt.Sprintf("names a file that cannot be read: %s (%s)", quotePath(path), reason(err)), "mount it there, and let the server's user read it")
+		o.fail(CodeRead, at, fmt.Sprintf("names a file that cannot be read: %s (%s)", QuotePath(path), Reason(err)), "mount it there, and let the server's user read it")
 		return assignment{}, false
 	}
 	text := strings.TrimSuffix(strings.TrimSuffix(string(data), "\n"), "\r")
 	if text == "" {
-		o.fail(CodeRead, at, fmt.Sprintf("names a file that is empty: %s", quotePath(path)), "put the value into it")
+		o.fail(CodeRead, at, fmt.Sprintf("names a file that is empty: %s", QuotePath(path)), "put the value into it")
 		return assignment{}, false
 	}
 	return assignment{origin: at, steps: steps, key: k, text: text}, true
@@ -256,7 +256,7 @@ func stranger(name, text string) bool {
 }
 
 // reason describes in two words why a file cannot be read.
-func reason(err error) string {
+func Reason(err error) string {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return "not found"

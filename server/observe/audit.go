@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"packhouse/server/auth"
-	"packhouse/server/config"
+	"packhouse/server/config/verify"
 	"packhouse/server/connection"
 	"packhouse/server/route"
 	"packhouse/trust"
@@ -67,7 +67,7 @@ func (a *Audit) Reopen() error {
 		a.to = os.Stdout
 		return nil
 	}
-	if err := config.CheckAudit(a.path); err != nil {
+	if err := verify.CheckAudit(a.path); err != nil {
 		return fmt.Errorf("open audit log: log.audit.path %w", err)
 	}
 	file, err := trust.OpenLog(a.path, 0o600)

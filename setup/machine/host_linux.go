@@ -10,9 +10,9 @@ import (
 	"strings"
 	"syscall"
 
-	"golang.org/x/sys/unix"
+	"packhouse/server/config/verify"
 
-	"packhouse/server/config"
+	"golang.org/x/sys/unix"
 )
 
 // fileSystems are the names of file systems that matter to a store.
@@ -48,7 +48,7 @@ func Owner(info fs.FileInfo) (uid, gid int) {
 // see those of other users.
 func (thisHost) Holder(port int) Process {
 	inodes := map[string]bool{}
-	for _, l := range config.Listening(port) {
+	for _, l := range verify.Listening(port) {
 		inodes["socket:["+l.Inode+"]"] = true
 	}
 	if len(inodes) == 0 {

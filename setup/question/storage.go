@@ -15,6 +15,7 @@ import (
 
 	"packhouse/finding"
 	"packhouse/server/config"
+	"packhouse/server/config/verify"
 	"packhouse/setup"
 	"packhouse/setup/installation"
 	"packhouse/setup/machine"
@@ -90,7 +91,7 @@ func probeContent(a *Answers) []finding.Finding {
 		what := blocked + " is " + trust.Kind(blocked) + ", and the store needs a directory there"
 		return refused(setup.CodeStoreBlocked, what, trust.MoveAway(blocked)+", or choose another directory")
 	}
-	found := config.Foreign(a.StoragePath)
+	found := verify.Foreign(a.StoragePath)
 	if found == "" {
 		return nil
 	}

@@ -14,6 +14,7 @@ import (
 	"packhouse/cmd/packhouse/deployment"
 	"packhouse/finding"
 	"packhouse/server/config"
+	"packhouse/server/config/verify"
 	"packhouse/server/storage/drivers"
 	"packhouse/setup/installation"
 	"packhouse/trust"
@@ -174,11 +175,11 @@ func verifyConfig(ctx context.Context, a *cli.App, path string) (*config.Loaded,
 			})
 		}
 	}
-	probes := config.Probes{
+	probes := verify.Probes{
 		Running: running, MayRun: true, Users: deployment.ServersOf(path), Now: a.Now,
 		Bucket: func(ctx context.Context, c *config.Config) ([]finding.Finding, error) { return tryBucket(ctx, a, c) },
 	}
-	return loaded, append(problems, config.Verify(ctx, loaded, probes)...)
+	return loaded, append(problems, verify.Run(ctx, loaded, probes)...)
 }
 
 // tryBucket opens and closes the store in a bucket, as serve does, and returns what serve would log

@@ -16,6 +16,7 @@ import (
 	"packhouse/server"
 	"packhouse/server/admin"
 	"packhouse/server/config"
+	"packhouse/server/config/verify"
 	"packhouse/setup"
 	"packhouse/setup/check"
 	"packhouse/setup/installation"
@@ -30,7 +31,7 @@ func NewServer(
 ) (*server.Server, error) {
 	collectEarly(a)
 	l := &loader{App: a, path: found.Path}
-	c, err := l.load(ctx, config.Probes{})
+	c, err := l.load(ctx, verify.Probes{})
 	if err != nil {
 		return nil, err
 	}
@@ -47,7 +48,7 @@ func NewServer(
 		Version:      a.Version,
 		LogTo:        w,
 		Load: func(ctx context.Context) (*config.Config, error) {
-			return l.load(ctx, config.Probes{Running: true, Reload: true})
+			return l.load(ctx, verify.Probes{Running: true, Reload: true})
 		},
 	}
 	for _, option := range further {
@@ -74,12 +75,12 @@ type loader struct {
 	notices []finding.Finding // of the last load
 }
 
-func (l *loader) load(ctx context.Context, probes config.Probes) (*config.Config, error) {
+func (l *loader) load(ctx context.Context, probes verify.Probes) (*config.Config, error) {
 	loaded, err := l.LoadConfig(l.path)
 	if err != nil {
 		return nil, err
 	}
-	problems := config.Verify(ctx, loaded, probes)
+	problems := verify.Run(ctx, loaded, probes)
 	isError := func(p finding.Finding) bool { return p.Severity == finding.Refused }
 	wrong := slices.DeleteFunc(slices.Clone(problems), func(p finding.Finding) bool { return !isError(p) })
 	if len(wrong) > 0 {

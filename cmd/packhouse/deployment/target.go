@@ -23,6 +23,7 @@ import (
 	"packhouse/server/acme"
 	"packhouse/server/admin"
 	"packhouse/server/config"
+	"packhouse/server/config/verify"
 	"packhouse/setup"
 	"packhouse/setup/answer"
 	"packhouse/setup/check"
@@ -55,7 +56,7 @@ type Verified struct {
 // VerifyLoaded verifies a loaded configuration. If running is true, the ports are in use by its own
 // server.
 func VerifyLoaded(ctx context.Context, a *cli.App, path string, loaded *config.Loaded, running bool) *Verified {
-	found := config.Verify(ctx, loaded, config.Probes{Running: running, MayRun: true, Users: ServersOf(path), Now: a.Now})
+	found := verify.Run(ctx, loaded, verify.Probes{Running: running, MayRun: true, Users: ServersOf(path), Now: a.Now})
 	return &Verified{loaded, slices.Concat(loaded.Notices, found)}
 }
 

@@ -1,4 +1,4 @@
-package config
+package verify
 
 import (
 	"errors"
@@ -11,6 +11,7 @@ import (
 
 	"packhouse/certgen"
 	"packhouse/finding"
+	"packhouse/server/config"
 )
 
 // TestVerifyLetsEncrypt: what a server that orders its certificates could not start or order with.
@@ -38,12 +39,17 @@ func TestVerifyLetsEncrypt(t *testing.T) {
 		"a directory for a CA": {"le-cache", dir, "http.tls.letsencrypt.cafile", "is a directory"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			document := fmt.Sprintf("version: 0.1\nstorage: inmemory\nhttp:\n  addr: 127.0.0.1:0\n  tls:\n    letsencrypt: {cachefile: %q, cafile: %q, hosts: [a.example.com]}\nauth: {htpasswd: {realm: r, path: %q}}\n", tc.cache, tc.ca, users)
-			loaded, err := Load(Source{Path: filepath.Join(dir, "my.yml"), Data: []byte(document)})
+			document := fmt.Sprintf(
+				"version: 0.1\nstorage: inmemory\nhttp:\n  addr: 127.0.0.1:0\n  tls:\n    letsencrypt: {cachefile: %q, cafile: %q, hosts: [a.example.com]}\nauth: {htpasswd: {realm: r, path: %q}}\n",
+				tc.cache,
+				tc.ca,
+				users,
+			)
+			loaded, err := config.Load(config.Source{Path: filepath.Join(dir, "my.yml"), Data: []byte(document)})
 			if err != nil {
 				t.Fatal(err)
 			}
-			problems := Verify(t.Context(), loaded, Probes{})
+			problems := Run(t.Context(), loaded, Probes{})
 			i := slices.IndexFunc(problems, func(p finding.Finding) bool {
 				return p.Severity == finding.Refused && strings.HasPrefix(p.Key, "http.tls")
 			})
@@ -86,8 +92,12 @@ func TestCertificatesInTheStorage(t *testing.T) {
 		"a directory, and memory": {"/var/le", "inmemory", "", "/var/le", "", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			document := fmt.Sprintf("version: 0.1\nstorage: %s\nhttp:\n  addr: 127.0.0.1:0\n  tls:\n    letsencrypt: {cachefile: %q, hosts: [a.example.com]}\n", tc.storage, tc.cache)
-			loaded, err := Load(Source{Path: filepath.Join(dir, "my.yml"), Data: []byte(document)})
+			document := fmt.Sprintf(
+				"version: 0.1\nstorage: %s\nhttp:\n  addr: 127.0.0.1:0\n  tls:\n    letsencrypt: {cachefile: %q, hosts: [a.example.com]}\n",
+				tc.storage,
+				tc.cache,
+			)
+			loaded, err := config.Load(config.Source{Path: filepath.Join(dir, "my.yml"), Data: []byte(document)})
 			const key = "http.tls.letsencrypt.cachefile"
 			if tc.severity == finding.Refused {
 				if err == nil || !strings.Contains(err.Error(), tc.says) || !strings.Contains(err.Error(), key) {
@@ -106,7 +116,9 @@ func TestCertificatesInTheStorage(t *testing.T) {
 				t.Errorf("directory %q", got)
 			}
 			i := slices.IndexFunc(loaded.Notices, func(p finding.Finding) bool { return p.Key == key })
-			if (i >= 0) != (tc.says != "") || i >= 0 && (loaded.Notices[i].Severity != tc.severity || !strings.Contains(loaded.Notices[i].String(), tc.says)) {
+			if (i >= 0) != (tc.says != "") ||
+				i >= 0 &&
+					(loaded.Notices[i].Severity != tc.severity || !strings.Contains(loaded.Notices[i].String(), tc.says)) {
 				t.Errorf("%v", loaded.Notices)
 			}
 		})
@@ -134,11 +146,15 @@ func TestExternalAccount(t *testing.T) {
 		{"a key that is none", fmt.Sprintf("eabkid: kid-1, eabkeyfile: %q", write("bad", "no key!")), "eabkeyfile", "no HMAC key"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			document := fmt.Sprintf("version: 0.1\nstorage: inmemory\nhttp:\n  addr: 127.0.0.1:0\n  tls:\n    letsencrypt: {cachefile: le, %s, hosts: [a.example.com]}\nauth: {htpasswd: {realm: r, path: %q}}\n", tc.keys, users)
-			loaded, err := Load(Source{Path: filepath.Join(dir, "my.yml"), Data: []byte(document)})
-			var problems Findings
+			document := fmt.Sprintf(
+				"version: 0.1\nstorage: inmemory\nhttp:\n  addr: 127.0.0.1:0\n  tls:\n    letsencrypt: {cachefile: le, %s, hosts: [a.example.com]}\nauth: {htpasswd: {realm: r, path: %q}}\n",
+				tc.keys,
+				users,
+			)
+			loaded, err := config.Load(config.Source{Path: filepath.Join(dir, "my.yml"), Data: []byte(document)})
+			var problems config.Findings
 			if !errors.As(err, &problems) && err == nil {
-				problems = Verify(t.Context(), loaded, Probes{})
+				problems = Run(t.Context(), loaded, Probes{})
 			}
 			i := slices.IndexFunc(problems, func(p finding.Finding) bool {
 				return p.Severity == finding.Refused && strings.HasPrefix(p.Key, "http.tls")

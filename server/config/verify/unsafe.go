@@ -1,4 +1,4 @@
-package config
+package verify
 
 import (
 	"crypto/x509"
@@ -12,8 +12,8 @@ import (
 	"strings"
 
 	"packhouse/certgen"
-	"packhouse/finding"
 	"packhouse/server/auth/htpasswd"
+	"packhouse/server/config"
 	"packhouse/trust"
 )
 
@@ -37,9 +37,9 @@ func (v *verifier) unsafe() {
 func (v *verifier) unsafeCiphers() {
 	for i, name := range v.loaded.Config.HTTP.TLS.CipherSuites {
 		if strings.Contains(name, "_CBC_") {
-			v.add(finding.Warning, CodeCipherCBC, fmt.Sprintf("http.tls.ciphersuites[%d]", i),
-				fmt.Sprintf(": %s uses CBC, which is open to padding attacks", name),
-				"remove it; without ciphersuites the server offers AES-GCM and ChaCha20 only")
+			v.warnf(config.CodeCipherCBC, fmt.Sprintf("http.tls.ciphersuites[%d]", i),
+				"remove it; without ciphersuites the server offers AES-GCM and ChaCha20 only",
+				": %s uses CBC, which is open to padding attacks", name)
 		}
 	}
 }
@@ -48,10 +48,10 @@ func (v *verifier) unsafeCiphers() {
 // names, and a memory profile may contain passwords.
 func (v *verifier) unsafeDebug() {
 	addr := v.loaded.Config.HTTP.Debug.Addr
-	if addr != "" && !Local("tcp", addr) {
-		v.add(finding.Warning, CodeDebugOpen, "http.debug.addr",
-			fmt.Sprintf(": metrics and pprof on %s need no password, and other machines can reach them", quote(addr)),
-			"listen on localhost, or let a firewall admit only the monitoring system")
+	if addr != "" && !config.Local("tcp", addr) {
+		v.warnf(config.CodeDebugOpen, "http.debug.addr",
+			"listen on localhost, or let a firewall admit only the monitoring system",
+			": metrics and pprof on %s need no password, and other machines can reach them", config.Quote(addr))
 	}
 }
 
@@ -66,9 +66,8 @@ func (v *verifier) unsafeProxies() {
 	}
 	for _, all := range []string{"0.0.0.0/0", "2000::/3"} { // the second has every public IPv6 address
 		if coversAll(listed, netip.MustParsePrefix(all)) {
-			v.add(finding.Warning, CodeProxiesAll, "http.trustedproxies",
-				fmt.Sprintf(" covers every public address (%s), so each client chooses the address that lockout and logs see", all),
-				"list only the addresses of your proxies")
+			v.warnf(config.CodeProxiesAll, "http.trustedproxies", "list only the addresses of your proxies",
+				" covers every public address (%s), so each client chooses the address that lockout and logs see", all)
 			return
 		}
 	}
@@ -101,15 +100,16 @@ func (v *verifier) unsafeClientNames() {
 	c := v.loaded.Config
 	names := c.Auth.Htpasswd.ClientNames
 	const key = "auth.htpasswd.clientnames"
-	if len(names) == 0 || c.Auth.Method != AuthHtpasswd {
+	if len(names) == 0 || c.Auth.Method != config.AuthHtpasswd {
 		return
 	}
 	if !verifiesClients(c.HTTP.TLS) {
-		v.add(finding.Warning, CodeClientNames, key, " never matches: the server verifies no client certificate",
-			"give http.tls.clientcas, and set http.tls.clientauth to verify-client-cert-if-given or require-and-verify-client-cert")
+		v.warnf(config.CodeClientNames, key,
+			"give http.tls.clientcas, and set http.tls.clientauth to verify-client-cert-if-given or "+"require-and-verify-client-cert",
+			" never matches: the server verifies no client certificate")
 		return
 	}
-	data, err := trust.ReadConfigured(c.Auth.Htpasswd.Path, maxFile)
+	data, err := trust.ReadConfigured(c.Auth.Htpasswd.Path, config.MaxFile)
 	if err != nil {
 		return // users reports it
 	}
@@ -123,12 +123,10 @@ func (v *verifier) unsafeClientNames() {
 	for _, name := range certificateNames {
 		switch user := names[name]; {
 		case strings.TrimSpace(name) != name || name == "":
-			v.add(finding.Warning, CodeClientNames, key, fmt.Sprintf(": no certificate has the name %s", quote(name)),
-				"remove the spaces")
+			v.warnf(config.CodeClientNames, key, "remove the spaces", ": no certificate has the name %s", config.Quote(name))
 		case !slices.Contains(users, user):
-			v.add(finding.Warning, CodeClientNames, key,
-				fmt.Sprintf(": %s never matches, because there is no user %s", quote(name), quote(user)),
-				chooseFrom(user, users))
+			v.warnf(config.CodeClientNames, key, config.ChooseFrom(user, users),
+				": %s never matches, because there is no user %s", config.Quote(name), config.Quote(user))
 		}
 	}
 }
@@ -137,24 +135,25 @@ func (v *verifier) unsafeClientNames() {
 // certificates, so clients are rejected, or one leaf certificate is accepted as its own issuer.
 func (v *verifier) clientCA(key, path string, chain []*x509.Certificate) {
 	if len(chain) > maxClientCAs {
-		v.add(finding.Warning, CodeClientCABundle, key,
-			fmt.Sprintf(": %s has %d CAs, as the bundle of a system: anyone can get a certificate from one of them",
-				quotePath(path), len(chain)),
-			"name a file with only the CAs that issue certificates for your clients")
+		v.warnf(config.CodeClientCABundle, key, "name a file with only the CAs that issue certificates for your clients",
+			": %s has %d CAs, as the bundle of a system: anyone can get a certificate from one of them",
+			config.QuotePath(path), len(chain))
 		return
 	}
 	for i, c := range chain {
 		if (c.BasicConstraintsValid && c.IsCA || c.Version < 3) && forClients(c) {
 			continue
 		}
-		v.add(finding.Warning, CodeClientCA, key,
-			fmt.Sprintf(": certificate %d of %s is not a CA for client certificates, so it verifies no client: %s",
-				i+1, quotePath(path), quote(c.Subject.String())), "name the certificate of the CA that signs client certificates")
+		v.warnf(config.CodeClientCA, key, "name the certificate of the CA that signs client certificates",
+			": certificate %d of %s is not a CA for client certificates, so it verifies no client: %s", i+1,
+			config.QuotePath(path), config.Quote(c.Subject.String()))
 	}
-	if now := v.probes.Now(); !slices.ContainsFunc(chain, func(c *x509.Certificate) bool { return certgen.ValidAt(c, now) }) {
-		v.add(finding.Warning, CodeClientCA, key,
-			fmt.Sprintf(": no certificate of %s is valid now, so it verifies no client", quotePath(path)),
-			"renew the CA, or correct the clock")
+	if now := v.probes.Now(); !slices.ContainsFunc(
+		chain,
+		func(c *x509.Certificate) bool { return certgen.ValidAt(c, now) },
+	) {
+		v.warnf(config.CodeClientCA, key, "renew the CA, or correct the clock",
+			": no certificate of %s is valid now, so it verifies no client", config.QuotePath(path))
 	}
 }
 
@@ -162,19 +161,24 @@ func (v *verifier) clientCA(key, path string, chain []*x509.Certificate) {
 // The private CA that setup creates may sign only server certificates.
 func forClients(c *x509.Certificate) bool {
 	return len(c.ExtKeyUsage)+len(c.UnknownExtKeyUsage) == 0 ||
-		slices.Contains(c.ExtKeyUsage, x509.ExtKeyUsageClientAuth) || slices.Contains(c.ExtKeyUsage, x509.ExtKeyUsageAny)
+		slices.Contains(
+			c.ExtKeyUsage,
+			x509.ExtKeyUsageClientAuth,
+		) || slices.Contains(c.ExtKeyUsage, x509.ExtKeyUsageAny)
 }
 
 // unsafePlainPasswords warns about passwords sent over plain HTTP to other machines, even if
 // http.insecure allows it. A trusted proxy is assumed to use TLS with clients.
 func (v *verifier) unsafePlainPasswords() {
 	c := v.loaded.Config
-	if c.Auth.Method != AuthHtpasswd || c.HTTP.TLS.Enabled() || !c.HTTP.Insecure || Local(c.HTTP.Net, c.HTTP.Addr) || len(c.HTTP.TrustedProxies) > 0 {
+	if c.Auth.Method != config.AuthHtpasswd || c.HTTP.TLS.Enabled() || !c.HTTP.Insecure ||
+		config.Local(c.HTTP.Net, c.HTTP.Addr) ||
+		len(c.HTTP.TrustedProxies) > 0 {
 		return
 	}
-	v.add(finding.Warning, CodePlainPasswords, "http.insecure",
-		": passwords cross the network unencrypted, because "+quote(c.HTTP.Addr)+" speaks plain HTTP",
-		"give http.tls.certificate and http.tls.key, or list the proxy that speaks TLS in http.trustedproxies")
+	v.warnf(config.CodePlainPasswords, "http.insecure",
+		"give http.tls.certificate and http.tls.key, or list the proxy that speaks TLS in http.trustedproxies", "%s",
+		": passwords cross the network unencrypted, because "+config.Quote(c.HTTP.Addr)+" speaks plain HTTP")
 }
 
 // unsafeWebhooks warns about credentials that are sent to a webhook over plain HTTP.
@@ -201,19 +205,19 @@ func (v *verifier) credentials(entry, key, address string, headers map[string][]
 	}
 	const remedy = "use an https URL"
 	if u.User != nil {
-		v.add(finding.Warning, CodePlainCredentials, join(entry, key), ": the credentials in the URL are sent unencrypted",
-			remedy)
+		v.warnf(config.CodePlainCredentials, config.Join(entry, key), remedy,
+			": the credentials in the URL are sent unencrypted")
 	}
 	for _, name := range slices.Sorted(maps.Keys(u.Query())) {
 		if secretName(name) {
-			v.add(finding.Warning, CodePlainCredentials, join(entry, key),
-				fmt.Sprintf(": the parameter %s of the URL is sent unencrypted", quote(name)), remedy)
+			v.warnf(config.CodePlainCredentials, config.Join(entry, key), remedy,
+				": the parameter %s of the URL is sent unencrypted", config.Quote(name))
 		}
 	}
 	for header, values := range headers {
 		if len(values) > 0 && secretName(header) {
-			v.add(finding.Warning, CodePlainCredentials, join(entry, "headers"),
-				fmt.Sprintf(": the header %s is sent unencrypted", quote(textproto.CanonicalMIMEHeaderKey(header))), remedy)
+			v.warnf(config.CodePlainCredentials, config.Join(entry, "headers"), remedy,
+				": the header %s is sent unencrypted", config.Quote(textproto.CanonicalMIMEHeaderKey(header)))
 		}
 	}
 }
@@ -224,8 +228,10 @@ func secretName(name string) bool {
 	if name == "idempotency-key" {
 		return false
 	}
-	return slices.ContainsFunc([]string{"authorization", "cookie", "token", "secret", "key", "password", "signature", "credential"},
-		func(part string) bool { return strings.Contains(name, part) })
+	return slices.ContainsFunc(
+		[]string{"authorization", "cookie", "token", "secret", "key", "password", "signature", "credential"},
+		func(part string) bool { return strings.Contains(name, part) },
+	)
 }
 
 // loopbackName reports whether host means this machine.
@@ -240,7 +246,7 @@ func loopbackName(host string) bool {
 // unsafeBucket warns about S3 traffic that can be read or forged.
 func (v *verifier) unsafeBucket() {
 	c := v.loaded.Config
-	if c.Storage.Driver != S3 {
+	if c.Storage.Driver != config.S3 {
 		return
 	}
 	s := c.Storage.S3
@@ -255,11 +261,11 @@ func (v *verifier) unsafeBucket() {
 		return
 	}
 	if plain {
-		v.add(finding.Warning, CodePlainCredentials, "storage.s3.secure",
-			": content and session tokens cross the network unencrypted", "use an https endpoint")
+		v.warnf(config.CodePlainCredentials, "storage.s3.secure", "use an https endpoint",
+			": content and session tokens cross the network unencrypted")
 	} else if s.SkipVerify {
-		v.add(finding.Warning, CodePlainCredentials, "storage.s3.skipverify",
-			": anyone on the way can pose as the S3 endpoint",
-			"set storage.s3.cafile to the CA of the endpoint, and remove skipverify")
+		v.warnf(config.CodePlainCredentials, "storage.s3.skipverify",
+			"set storage.s3.cafile to the CA of the endpoint, and remove skipverify",
+			": anyone on the way can pose as the S3 endpoint")
 	}
 }

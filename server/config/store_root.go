@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -37,4 +38,10 @@ func Blocked(root string) string {
 		}
 	}
 	return ""
+}
+
+// OfFileSystem reports whether a name in a new, empty file system or mount belongs to the file system
+// or to the system that it was attached to.
+func OfFileSystem(name string) bool {
+	return slices.Contains([]string{"lost+found", ".snapshot", ".zfs", ".DS_Store"}, name)
 }

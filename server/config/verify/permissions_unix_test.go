@@ -1,6 +1,6 @@
 //go:build unix
 
-package config
+package verify
 
 import (
 	"os"
@@ -10,12 +10,14 @@ import (
 	"testing"
 
 	"packhouse/finding"
+	"packhouse/server/config"
 )
 
 // other is a user without an account.
 const other = 50031
 
-// TestVerifyPlaces verifies what another user put in the place of the files that a configuration names. A named pipe must not block.
+// TestVerifyPlaces verifies what another user put in the place of the files that a configuration
+// names. A named pipe must not block.
 func TestVerifyPlaces(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("only root can make files of several users")
@@ -28,28 +30,28 @@ func TestVerifyPlaces(t *testing.T) {
 		code     string // empty: no problem of the key
 		severity finding.Severity
 	}{
-		{"safe", nil, func(string) error { return nil }, "", CodeUnsafe, finding.Warning},
+		{"safe", nil, func(string) error { return nil }, "", config.CodeUnsafe, finding.Warning},
 		{"pipe as audit log", nil, func(dir string) error {
 			return syscall.Mkfifo(filepath.Join(dir, "audit"), 0o600)
-		}, "log.audit.path", CodeFile, finding.Refused},
+		}, "log.audit.path", config.CodeFile, finding.Refused},
 		{"audit log of another user", nil, func(dir string) error {
 			return own(filepath.Join(dir, "audit"), os.WriteFile(filepath.Join(dir, "audit"), nil, 0o600))
-		}, "log.audit.path", CodeUnsafe, finding.Refused},
+		}, "log.audit.path", config.CodeUnsafe, finding.Refused},
 		{"audit log of the server", []int{other}, func(dir string) error {
 			return own(filepath.Join(dir, "audit"), os.WriteFile(filepath.Join(dir, "audit"), nil, 0o600))
 		}, "log.audit.path", "", finding.Refused},
 		{"pipe as htpasswd", nil, func(dir string) error {
 			return syscall.Mkfifo(filepath.Join(dir, "users"), 0o600)
-		}, "auth.htpasswd.path", CodeFile, finding.Refused},
+		}, "auth.htpasswd.path", config.CodeFile, finding.Refused},
 		{"htpasswd of another user", nil, func(dir string) error {
 			return own(filepath.Join(dir, "users"), os.WriteFile(filepath.Join(dir, "users"), nil, 0o600))
-		}, "auth.htpasswd.path", CodeUnsafe, finding.Warning},
+		}, "auth.htpasswd.path", config.CodeUnsafe, finding.Warning},
 		{"htpasswd of the server", []int{other}, func(dir string) error {
 			return own(filepath.Join(dir, "users"), os.WriteFile(filepath.Join(dir, "users"), nil, 0o600))
 		}, "auth.htpasswd.path", "", finding.Warning},
 		{"store of another user", nil, func(dir string) error {
 			return own(filepath.Join(dir, "store"), os.Mkdir(filepath.Join(dir, "store"), 0o700))
-		}, "storage.filesystem.rootdirectory", CodeUnsafe, finding.Warning},
+		}, "storage.filesystem.rootdirectory", config.CodeUnsafe, finding.Warning},
 		{"link of another user in a directory of all", nil, func(dir string) error {
 			if err := os.WriteFile(filepath.Join(dir, "target"), nil, 0o600); err != nil {
 				return err
@@ -58,30 +60,36 @@ func TestVerifyPlaces(t *testing.T) {
 				return err
 			}
 			return own(filepath.Join(dir, "users"), os.Symlink("target", filepath.Join(dir, "users")))
-		}, "auth.htpasswd.path", CodeUnsafe, finding.Refused},
+		}, "auth.htpasswd.path", config.CodeUnsafe, finding.Refused},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			dir := t.TempDir()
 			if err := tc.plant(dir); err != nil {
 				t.Fatal(err)
 			}
-			l := &Loaded{Path: filepath.Join(dir, "none.yml")}
-			l.Config.Auth.Method = AuthHtpasswd
+			l := &config.Loaded{Path: filepath.Join(dir, "none.yml")}
+			l.Config.Auth.Method = config.AuthHtpasswd
 			l.Config.Auth.Htpasswd.Path = filepath.Join(dir, "users")
-			l.Config.Storage.Driver = Filesystem
+			l.Config.Storage.Driver = config.Filesystem
 			l.Config.Storage.Filesystem.RootDirectory = filepath.Join(dir, "store")
 			l.Config.Log.Audit.Path = filepath.Join(dir, "audit")
 			found := false
-			for _, p := range Verify(t.Context(), l, Probes{Running: true, Users: tc.users}) {
+			for _, p := range Run(t.Context(), l, Probes{Running: true, Users: tc.users}) {
 				switch {
-				case tc.key == "" && p.Code == CodeUnsafe, tc.key != "" && tc.code == "" && p.Key == tc.key && p.Code == CodeUnsafe:
+				case tc.key == "" && p.Code == config.CodeUnsafe,
+					tc.key != "" && tc.code == "" && p.Key == tc.key && p.Code == config.CodeUnsafe:
 					t.Errorf("Verify: %v, want no such problem", p)
 				case p.Key == tc.key && p.Code == tc.code && p.Severity == tc.severity:
 					found = true
 				}
 			}
 			if tc.key != "" && tc.code != "" && !found {
-				t.Errorf("Verify: %v, want %s of %s", Verify(t.Context(), l, Probes{Running: true, Users: tc.users}), tc.code, tc.key)
+				t.Errorf(
+					"Verify: %v, want %s of %s",
+					Run(t.Context(), l, Probes{Running: true, Users: tc.users}),
+					tc.code,
+					tc.key,
+				)
 			}
 		})
 	}
@@ -97,17 +105,17 @@ func TestEveryKeyOfAnUnsafeDirectory(t *testing.T) {
 	if err := own(dir, nil); err != nil {
 		t.Fatal(err)
 	}
-	l := &Loaded{Path: filepath.Join(t.TempDir(), "none.yml")}
-	l.Config.Auth.Method = AuthHtpasswd
+	l := &config.Loaded{Path: filepath.Join(t.TempDir(), "none.yml")}
+	l.Config.Auth.Method = config.AuthHtpasswd
 	l.Config.Auth.Htpasswd.Path = filepath.Join(dir, "users")
-	l.Config.HTTP.TLS = TLS{
+	l.Config.HTTP.TLS = config.TLS{
 		Certificate: filepath.Join(dir, "tls.crt"), Key: filepath.Join(dir, "tls.key"),
 		ClientCAs: []string{filepath.Join(dir, "a.crt"), filepath.Join(dir, "b.crt")},
 	}
 	const want = "auth.htpasswd.path, http.tls.certificate, http.tls.key, http.tls.clientcas: "
 	var got []string
-	for _, p := range Verify(t.Context(), l, Probes{Running: true}) {
-		if p.Code == CodeUnsafe {
+	for _, p := range Run(t.Context(), l, Probes{Running: true}) {
+		if p.Code == config.CodeUnsafe {
 			got = append(got, p.What)
 		}
 	}
@@ -124,7 +132,8 @@ func own(path string, err error) error {
 	return os.Lchown(path, other, other)
 }
 
-// TestReadsNoPlantedLink: a link that another user retargets after the configuration was verified is not followed by a later read.
+// TestReadsNoPlantedLink: a link that another user retargets after the configuration was verified
+// is not followed by a later read.
 func TestReadsNoPlantedLink(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("only root can make files of several users")
@@ -136,8 +145,9 @@ func TestReadsNoPlantedLink(t *testing.T) {
 	if err := own(filepath.Join(dir, "key"), os.Symlink("/etc/passwd", filepath.Join(dir, "key"))); err != nil {
 		t.Fatal(err)
 	}
-	v := &verifier{loaded: &Loaded{}}
-	if data, ok := v.read("http.tls.key", filepath.Join(dir, "key")); ok || len(v.problems) != 1 || !strings.Contains(v.problems[0].What, "symbolic link") {
+	v := &verifier{loaded: &config.Loaded{}}
+	if data, ok := v.read("http.tls.key", filepath.Join(dir, "key")); ok || len(v.problems) != 1 ||
+		!strings.Contains(v.problems[0].What, "symbolic link") {
 		t.Errorf("read: %d bytes, %v, %v, want a problem: symbolic link", len(data), ok, v.problems)
 	}
 }

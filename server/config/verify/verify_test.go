@@ -1,4 +1,4 @@
-package config
+package verify
 
 import (
 	"context"
@@ -17,9 +17,12 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
+
+	"packhouse/server/config"
 
 	"packhouse/certgen"
 	"packhouse/finding"
@@ -85,7 +88,9 @@ func clientCA(t testing.TB) []byte {
 		t.Fatal(err)
 	}
 	ca := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "clients"}, BasicConstraintsValid: true, IsCA: true,
+		SerialNumber: big.NewInt(
+			1,
+		), Subject: pkix.Name{CommonName: "clients"}, BasicConstraintsValid: true, IsCA: true,
 		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().AddDate(10, 0, 0),
 	}
 	der, err := x509.CreateCertificate(rand.Reader, ca, ca, key.Public(), key)
@@ -105,16 +110,19 @@ func (p place) write(name, content string, mode os.FileMode) {
 }
 
 // load reads a document in which $ stands for the directory.
-func (p place) load(document string) *Loaded {
+func (p place) load(document string) *config.Loaded {
 	p.t.Helper()
-	return mustLoad(p.t, Source{Path: "myconfig.yml", Data: []byte(strings.ReplaceAll(document, "$", p.dir))})
+	return mustLoad(p.t, config.Source{Path: "myconfig.yml", Data: []byte(strings.ReplaceAll(document, "$", p.dir))})
 }
 
 // findings returns what Verify says, a line each, with $ for the directory.
-func (p place) findings(l *Loaded, probes Probes) []string {
+func (p place) findings(l *config.Loaded, probes Probes) []string {
 	var lines []string
-	for _, f := range Verify(context.Background(), l, probes) {
-		lines = append(lines, fmt.Sprintf("%s %s: %s", f.Severity, f.Code, strings.ReplaceAll(f.String(), p.dir, "$")))
+	for _, f := range Run(context.Background(), l, probes) {
+		lines = append(
+			lines,
+			fmt.Sprintf("%s %s: %s", f.Severity, f.Code, strings.ReplaceAll(f.String(), p.dir, "$")),
+		)
 	}
 	return lines
 }
@@ -163,11 +171,15 @@ func TestVerify(t *testing.T) {
 				}
 				p.write("root/certs/tls.key", string(key), 0o600)
 			},
-			[]string{`error config-file: myconfig.yml:6: http.tls.key names a file that is not there: "$/roots/certs/tls.key"; a file of that name is at $/root/certs/tls.key`},
+			[]string{
+				`error config-file: myconfig.yml:6: http.tls.key names a file that is not there: "$/roots/certs/tls.key"; a file of that name is at $/root/certs/tls.key`,
+			},
 		},
 		{
 			"a directory instead of a certificate", with("$/tls.crt", "$/data"), nil,
-			[]string{`error config-file: myconfig.yml:6: http.tls.certificate is a directory: "$/data"; name the file inside it`},
+			[]string{
+				`error config-file: myconfig.yml:6: http.tls.certificate is a directory: "$/data"; name the file inside it`,
+			},
 		},
 		{
 			"the key of another certificate", with("$/tls.key", "$/other.key"), nil,
@@ -206,7 +218,9 @@ func TestVerify(t *testing.T) {
 		{
 			"no users", installed,
 			func(p place) { p.write("htpasswd-basic", "# nobody\n", 0o600) },
-			[]string{`error config-users: myconfig.yml:7: auth.htpasswd.path names a file without any user who could log in: "$/htpasswd-basic"; packhouse user add creates one`},
+			[]string{
+				`error config-users: myconfig.yml:7: auth.htpasswd.path names a file without any user who could log in: "$/htpasswd-basic"; packhouse user add creates one`,
+			},
 		},
 		{
 			"roles of strangers", with("realm: r,", "realm: r, roles: {admin: [admim, spectro], writer: [ci]},"), nil,
@@ -223,31 +237,45 @@ func TestVerify(t *testing.T) {
 		},
 		{
 			"strict transport under a private CA", with("  addr: :5000", "  addr: :5000\n  headers: {Strict-Transport-Security: [max-age=1]}"), nil,
-			[]string{`warning config-conflict: myconfig.yml:6: http.headers.Strict-Transport-Security is sent under a certificate that not everybody trusts: `},
+			[]string{
+				`warning config-conflict: myconfig.yml:6: http.headers.Strict-Transport-Security is sent with a certificate that no public CA issued: `,
+			},
 		},
 		{
 			"strict transport without TLS", "version: 0.1\nstorage: inmemory\nhttp: {addr: 'localhost:1', headers: {Strict-Transport-Security: [max-age=1]}}\n", nil,
-			[]string{`warning config-conflict: myconfig.yml:3: http.headers.Strict-Transport-Security is sent over plain HTTP, where browsers ignore it; `},
+			[]string{
+				`warning config-conflict: myconfig.yml:3: http.headers.Strict-Transport-Security is sent over plain HTTP, where browsers ignore it; `,
+			},
 		},
 		{
 			"a file instead of the store", with("$/data/store", "$/ca.crt"), nil,
-			[]string{`error config-storage: myconfig.yml:3: storage.filesystem.rootdirectory is a file, not a directory: "$/ca.crt"; name a directory`},
+			[]string{
+				`error config-storage: myconfig.yml:3: storage.filesystem.rootdirectory is a file, not a directory: "$/ca.crt"; name a directory`,
+			},
 		},
 		{
 			"a store below a file", with("$/data/store", "$/ca.crt/store"), nil,
-			[]string{`error config-storage: myconfig.yml:3: storage.filesystem.rootdirectory cannot be looked at: "$/ca.crt/store" (not a directory); `},
+			[]string{
+				`error config-storage: myconfig.yml:3: storage.filesystem.rootdirectory cannot be looked at: "$/ca.crt/store" (not a directory); `,
+			},
 		},
 		{
 			"an audit log in a directory that is not there", with("$/log/", "$/gone/"), nil,
-			[]string{`error config-file: myconfig.yml:2: log.audit.path is in a directory that is not there: "$/gone"; create it, for the user who runs the server`},
+			[]string{
+				`error config-file: myconfig.yml:2: log.audit.path is in a directory that is not there: "$/gone"; create it, for the user who runs the server`,
+			},
 		},
 		{
 			"an audit log that is a directory", with("$/log/audit.jsonl", "$/log"), nil,
-			[]string{`error config-file: myconfig.yml:2: log.audit.path is a directory: "$/log"; name the file inside it`},
+			[]string{
+				`error config-file: myconfig.yml:2: log.audit.path is a directory: "$/log"; name the file inside it`,
+			},
 		},
 		{
 			"an audit log that is another file", with("$/log/audit.jsonl", "$/htpasswd-basic"), nil,
-			[]string{`error config-file: myconfig.yml:2: log.audit.path is not an audit log: "$/htpasswd-basic" has content`},
+			[]string{
+				`error config-file: myconfig.yml:2: log.audit.path is not an audit log: "$/htpasswd-basic" has content`,
+			},
 		},
 		{
 			"an audit log with content", installed,
@@ -256,11 +284,15 @@ func TestVerify(t *testing.T) {
 		{"an empty audit log", installed, func(p place) { p.write("log/audit.jsonl", "", 0o600) }, nil},
 		{
 			"a socket that is a file", "version: 0.1\nstorage: inmemory\nhttp: {net: unix, addr: $/ca.crt}\n", nil,
-			[]string{`error config-port: myconfig.yml:3: http.addr is not a socket: "$/ca.crt"; name a path where nothing else is`},
+			[]string{
+				`error config-port: myconfig.yml:3: http.addr is not a socket: "$/ca.crt"; name a path where nothing else is`,
+			},
 		},
 		{
 			"a socket in a directory that is not there", "version: 0.1\nstorage: inmemory\nhttp: {net: unix, addr: $/gone/s}\n", nil,
-			[]string{`error config-port: myconfig.yml:3: http.addr is in a directory that is not there: "$/gone"; create it, for the user who runs the server`},
+			[]string{
+				`error config-port: myconfig.yml:3: http.addr is in a directory that is not there: "$/gone"; create it, for the user who runs the server`,
+			},
 		},
 	}
 	for _, tt := range tests {
@@ -282,11 +314,27 @@ func TestVerify(t *testing.T) {
 	}
 }
 
-// withoutColumn leaves out the column of a place, which depends on the length of the directory's name.
+// withoutColumn leaves out the column of a place, which depends on the length of the directory's
+// name. mustLoad loads a configuration without errors.
+func mustLoad(t testing.TB, src config.Source) *config.Loaded {
+	t.Helper()
+	loaded, err := config.Load(src)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return loaded
+}
+
+// isNumber reports whether text is a number.
+func isNumber(text string) bool {
+	_, err := strconv.Atoi(text)
+	return err == nil
+}
+
 func withoutColumn(s string) string {
 	before, after, _ := strings.Cut(s, "myconfig.yml:")
 	line, rest, _ := strings.Cut(after, ":")
-	if column, text, ok := strings.Cut(rest, ":"); ok && bareNumber().MatchString(column) {
+	if column, text, ok := strings.Cut(rest, ":"); ok && isNumber(column) {
 		rest = text
 	}
 	return before + "myconfig.yml:" + line + ":" + rest
@@ -311,11 +359,22 @@ func TestVerifyPorts(t *testing.T) {
 	addr := taken.Addr().String()
 	loaded := p.load("version: 0.1\nstorage: inmemory\nhttp: {addr: '" + addr + "', debug: {addr: '192.0.2.77:1'}}\n")
 	ports := func(probes Probes) []string {
-		return slices.DeleteFunc(p.findings(loaded, probes), func(f string) bool { return !strings.Contains(f, CodePort) })
+		return slices.DeleteFunc(
+			p.findings(loaded, probes),
+			func(f string) bool { return !strings.Contains(f, config.CodePort) },
+		)
 	}
 	got := ports(Probes{})
-	if len(got) != 2 || !strings.HasPrefix(got[0], "error config-port: myconfig.yml:3:14: http.addr is in use by another process: "+addr+"; stop that process (ss -ltnp 'sport = :") ||
-		!strings.HasPrefix(got[1], "error config-port: myconfig.yml:3:") || !strings.Contains(got[1], "http.debug.addr is not an address of this machine: 192.0.2.77:1; write :1 to listen") {
+	if len(got) != 2 ||
+		!strings.HasPrefix(
+			got[0],
+			"error config-port: myconfig.yml:3:14: http.addr is in use by another process: "+addr+"; stop that process (ss -ltnp 'sport = :",
+		) ||
+		!strings.HasPrefix(got[1], "error config-port: myconfig.yml:3:") ||
+		!strings.Contains(
+			got[1],
+			"http.debug.addr is not an address of this machine: 192.0.2.77:1; write :1 to listen",
+		) {
 		t.Errorf("got %s", strings.Join(got, "\n"))
 	}
 	if got := ports(Probes{Running: true}); len(got) > 0 {
@@ -355,29 +414,37 @@ func TestVerifyRecognizesTheServer(t *testing.T) {
 		loaded := p.load(strings.Replace(installed, ":5000", "'"+l.Addr().String()+"'", 1))
 		for _, mayRun := range []bool{true, false} {
 			got := strings.Join(p.findings(loaded, Probes{MayRun: mayRun}), "\n")
-			if strings.Contains(got, CodePort) == (own && mayRun) {
+			if strings.Contains(got, config.CodePort) == (own && mayRun) {
 				t.Errorf("certificate of the configuration %v, may run %v: %s", own, mayRun, got)
 			}
 		}
 	}
 }
 
-// TestBucketTried: what the engine says is told in one line, and only where a bucket is meant.
+// TestBucketTried: findings of the S3-compatible storage take one line, and are reported for buckets only.
 func TestBucketTried(t *testing.T) {
 	tried := 0
-	probes := Probes{Bucket: func(_ context.Context, c *Config) ([]finding.Finding, error) {
+	probes := Probes{Bucket: func(_ context.Context, c *config.Config) ([]finding.Finding, error) {
 		tried++
 		switch c.Storage.S3.Bucket {
 		case "good":
 			return nil, nil
 		case "weak":
-			return []finding.Finding{{Severity: finding.Warning, What: "lacks a feature: run one process", Remedy: "use a newer release"}}, nil
+			return []finding.Finding{
+				{Severity: finding.Warning, What: "lacks a feature: run one process", Remedy: "use a newer release"},
+			}, nil
 		}
 		return nil, errors.New("access\ndenied")
 	}, Listen: func(context.Context, string, string) (io.Closer, error) { return io.NopCloser(nil), nil }}
 	verify := func(storage string) []finding.Finding {
-		loaded := mustLoad(t, Source{Path: "my.yml", Data: []byte("version: 0.1\nstorage: " + storage + "\nhttp: {addr: 'localhost:1'}\n")})
-		return Verify(t.Context(), loaded, probes)
+		loaded := mustLoad(
+			t,
+			config.Source{
+				Path: "my.yml",
+				Data: []byte("version: 0.1\nstorage: " + storage + "\nhttp: {addr: 'localhost:1'}\n"),
+			},
+		)
+		return Run(t.Context(), loaded, probes)
 	}
 	if got := append(verify("inmemory"), verify("{s3: {bucket: good, region: r}}")...); len(got) != 0 || tried != 1 {
 		t.Errorf("%v after %d", got, tried)
@@ -389,12 +456,13 @@ func TestBucketTried(t *testing.T) {
 	}
 	got = verify("{s3: {bucket: weak, region: r}}")
 	want = `my.yml:2:24: storage.s3.bucket ("weak") lacks a feature: run one process; use a newer release`
-	if len(got) != 1 || got[0].String() != want || got[0].Severity != finding.Warning || got[0].Code != CodeConditions {
+	if len(got) != 1 || got[0].String() != want || got[0].Severity != finding.Warning ||
+		got[0].Code != config.CodeConditions {
 		t.Errorf("got %v", got)
 	}
 }
 
-// TestForeign: what the store would refuse is told before, and what it would take is not.
+// TestForeign: Verify reports the directories that the store would refuse, and no others.
 func TestForeign(t *testing.T) {
 	for want, paths := range map[string][]string{
 		"":          {"lost+found/"},

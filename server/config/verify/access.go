@@ -1,10 +1,11 @@
-package config
+package verify
 
 import (
 	"fmt"
 	"strings"
 
 	"packhouse/finding"
+	"packhouse/server/config"
 )
 
 // readers reports users who can sign in and read nothing, or only some repositories, because rules
@@ -30,11 +31,17 @@ func (v *verifier) readers(users []string) {
 		remedy = `add {repositories: "**", users: ["*"], role: reader} if every user may read everything`
 	)
 	if len(none) > 0 {
-		v.add(finding.Warning, CodeRulesNoReader, key, what+"and none names "+several(none),
-			remedy+", otherwise add these users to a rule or remove them")
+		v.warnf(config.CodeRulesNoReader, key, remedy+", otherwise add these users to a rule or remove them", "%s",
+			what+"and none names "+several(none))
 	}
 	if len(some) > 0 {
-		v.add(finding.Note, CodeRulesSomeReader, key, what+"which is not every repository for "+several(some), remedy)
+		v.add(
+			finding.Note,
+			config.CodeRulesSomeReader,
+			key,
+			what+"which is not every repository for "+several(some),
+			remedy,
+		)
 	}
 }
 
@@ -43,7 +50,7 @@ func several(names []string) string {
 	const most = 5
 	quoted := make([]string, 0, most)
 	for _, name := range names[:min(len(names), most)] {
-		quoted = append(quoted, quote(name))
+		quoted = append(quoted, config.Quote(name))
 	}
 	text := strings.Join(quoted, ", ")
 	if len(names) > most {

@@ -1,13 +1,12 @@
-package config
+package verify
 
 import (
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 
 	"packhouse/certgen"
-	"packhouse/finding"
+	"packhouse/server/config"
 )
 
 // acme verifies the files and directories named in the ACME section.
@@ -32,23 +31,22 @@ func (v *verifier) acme() {
 	info, err := os.Stat(directory)
 	switch {
 	case err == nil && !info.IsDir():
-		v.add(finding.Refused, CodeFile, cache, fmt.Sprintf(" is not a directory: %s", quotePath(directory)),
-			"name a directory, or remove the file")
+		v.refusef(config.CodeFile, cache, "name a directory, or remove the file", " is not a directory: %s",
+			config.QuotePath(directory))
 		return
 	case err != nil && !errors.Is(err, fs.ErrNotExist):
-		v.add(finding.Refused, CodeRights, cache,
-			fmt.Sprintf(" cannot be looked at: %s (%s)", quotePath(directory), reason(err)),
-			"let the user who runs the server search the directories above")
+		v.refusef(config.CodeRights, cache, "let the user who runs the server search the directories above",
+			" cannot be looked at: %s (%s)", config.QuotePath(directory), config.Reason(err))
 		return
 	}
 	if dir, err := tryWrite(directory); err != nil {
-		v.add(finding.Refused, CodeRights, cache, fmt.Sprintf(" cannot be written: %s (%s)", quotePath(dir), reason(err)),
-			"give it to the user who runs the server: without it nothing is ordered")
+		v.refusef(config.CodeRights, cache, "give it to the user who runs the server: without it nothing is ordered",
+			" cannot be written: %s (%s)", config.QuotePath(dir), config.Reason(err))
 	}
 }
 
 // eabKey verifies the key file of the external account.
-func (v *verifier) eabKey(l LetsEncrypt) {
+func (v *verifier) eabKey(l config.LetsEncrypt) {
 	const key = "http.tls.letsencrypt.eabkeyfile"
 	if l.EABKeyFile == "" {
 		return
@@ -58,8 +56,8 @@ func (v *verifier) eabKey(l LetsEncrypt) {
 		return
 	}
 	v.open(key, l.EABKeyFile)
-	if _, err := ParseEABKey(data); err != nil {
-		v.add(finding.Refused, CodeFile, key, fmt.Sprintf(" %s cannot be used: %v", quotePath(l.EABKeyFile), err),
-			"write the HMAC key as the CA gave it to you, in one line")
+	if _, err := config.ParseEABKey(data); err != nil {
+		v.refusef(config.CodeFile, key, "write the HMAC key as the CA gave it to you, in one line",
+			" %s cannot be used: %v", config.QuotePath(l.EABKeyFile), err)
 	}
 }

@@ -1,4 +1,4 @@
-package config
+package verify
 
 import (
 	"slices"
@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"packhouse/finding"
+	"packhouse/server/config"
 )
 
 func TestPlaceholdersAreReported(t *testing.T) {
@@ -16,14 +17,18 @@ func TestPlaceholdersAreReported(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			document := "version: 0.1\nstorage:\n  s3: {region: us-east-1, regionendpoint: 'http://127.0.0.1:1', " + tc.s3 + "}\nhttp: {addr: '127.0.0.1:0'}\n"
-			loaded, err := Load(Source{Path: "/nowhere/my.yml", Data: []byte(document)})
+			loaded, err := config.Load(config.Source{Path: "/nowhere/my.yml", Data: []byte(document)})
 			if err != nil {
 				t.Fatal(err)
 			}
 			v := &verifier{loaded: loaded}
 			v.placeholders()
-			i := slices.IndexFunc(v.problems, func(p finding.Finding) bool { return p.Code == CodePlaceholder && p.Severity == finding.Warning })
-			if (i >= 0) != (tc.key != "") || i >= 0 && (v.problems[i].Key != tc.key || strings.Contains(v.problems[i].String(), "yourSecretKey")) {
+			i := slices.IndexFunc(
+				v.problems,
+				func(p finding.Finding) bool { return p.Code == config.CodePlaceholder && p.Severity == finding.Warning },
+			)
+			if (i >= 0) != (tc.key != "") ||
+				i >= 0 && (v.problems[i].Key != tc.key || strings.Contains(v.problems[i].String(), "yourSecretKey")) {
 				t.Errorf("problems %v, want %s", v.problems, tc.key)
 			}
 		})

@@ -1,10 +1,10 @@
-package config
+package verify
 
 import (
 	"fmt"
 
-	"packhouse/finding"
 	"packhouse/server/auth/htpasswd"
+	"packhouse/server/config"
 )
 
 // placeholders reports values copied from documentation.
@@ -22,14 +22,14 @@ func (v *verifier) placeholders() {
 		{"http.tls.letsencrypt.eabkid", c.HTTP.TLS.LetsEncrypt.EABKeyID, htpasswd.IsBlank},
 	} {
 		if value.found(value.text) {
-			v.add(finding.Warning, CodePlaceholder, value.key, " is a placeholder of documentation",
-				"replace it with your own value")
+			v.warnf(config.CodePlaceholder, value.key, "replace it with your own value",
+				" is a placeholder of documentation")
 		}
 	}
 	for i, host := range c.HTTP.TLS.LetsEncrypt.Hosts {
 		if htpasswd.IsBlank(host) {
-			v.add(finding.Warning, CodePlaceholder, fmt.Sprintf("http.tls.letsencrypt.hosts[%d]", i),
-				" is a placeholder of documentation", "write the name that clients use")
+			v.warnf(config.CodePlaceholder, fmt.Sprintf("http.tls.letsencrypt.hosts[%d]", i),
+				"write the name that clients use", " is a placeholder of documentation")
 		}
 	}
 }

@@ -1,4 +1,4 @@
-package config
+package verify
 
 import (
 	"context"
@@ -16,11 +16,12 @@ import (
 	"packhouse/certgen"
 	"packhouse/finding"
 	"packhouse/server/auth/htpasswd"
+	"packhouse/server/config"
 	"packhouse/spelling"
 	"packhouse/trust"
 )
 
-// Probes controls what [Loaded.Verify] checks. The zero value checks everything, for a server that
+// Probes controls what [Run] checks. The zero value checks everything, for a server that
 // is not running yet.
 type Probes struct {
 	Running bool             // a server with this configuration is running: do not try its ports
@@ -32,20 +33,20 @@ type Probes struct {
 
 	// Bucket opens and closes the store in a bucket, and returns what its service lacks: problems
 	// with Severity, What and Remedy. Nil: buckets are not checked.
-	Bucket func(ctx context.Context, c *Config) (lacking []finding.Finding, err error)
+	Bucket func(ctx context.Context, c *config.Config) (lacking []finding.Finding, err error)
 }
 
-// verifier collects the findings of Verify.
+// verifier collects the findings of Run.
 type verifier struct {
-	loaded   *Loaded
+	loaded   *config.Loaded
 	probes   Probes
-	problems Findings
+	problems config.Findings
 }
 
-// Verify checks what the configuration refers to, as the current user: certificate and key and
+// Run checks what the configuration refers to, as the current user: certificate and key and
 // whether they match, client CAs, the htpasswd file, the storage, the audit log, the ports. It
 // leaves nothing behind. If it returns no [finding.Refused], the server can start.
-func Verify(ctx context.Context, l *Loaded, probes Probes) Findings {
+func Run(ctx context.Context, l *config.Loaded, probes Probes) config.Findings {
 	if probes.Now == nil {
 		probes.Now = time.Now
 	}
@@ -73,10 +74,20 @@ func Verify(ctx context.Context, l *Loaded, probes Probes) Findings {
 // add adds a problem with a key, at its origin.
 func (v *verifier) add(severity finding.Severity, code, key, what, remedy string) {
 	o := v.loaded.Origins[key]
-	if o.Kind == FromDefault || o.Kind == "" {
-		o.File = v.loaded.name()
+	if o.Kind == config.FromDefault || o.Kind == "" {
+		o.File = v.loaded.Name()
 	}
-	v.problems = append(v.problems, o.problem(code, severity, key, key+what, remedy))
+	v.problems = append(v.problems, o.Problem(code, severity, key, key+what, remedy))
+}
+
+// refusef adds a finding that prevents the server from starting.
+func (v *verifier) refusef(code, key, remedy, format string, args ...any) {
+	v.add(finding.Refused, code, key, fmt.Sprintf(format, args...), remedy)
+}
+
+// warnf adds a warning.
+func (v *verifier) warnf(code, key, remedy, format string, args ...any) {
+	v.add(finding.Warning, code, key, fmt.Sprintf(format, args...), remedy)
 }
 
 // read returns the content of the file that a key names, or reports why it cannot be read.
@@ -84,35 +95,33 @@ func (v *verifier) read(key, path string) ([]byte, bool) {
 	info, err := os.Stat(path)
 	switch at := trust.Obstacle(path); {
 	case at != "":
-		v.add(finding.Refused, CodeFile, key,
-			fmt.Sprintf(" cannot be read: %s (%s is %s)", quotePath(path), quotePath(at), trust.Kind(at)),
-			"correct the path, or "+trust.MoveAway(at))
+		v.refusef(config.CodeFile, key, "correct the path, or "+trust.MoveAway(at), " cannot be read: %s (%s is %s)",
+			config.QuotePath(path), config.QuotePath(at), trust.Kind(at))
 		return nil, false
 	case errors.Is(err, fs.ErrNotExist):
-		v.add(finding.Refused, CodeFile, key, fmt.Sprintf(" names a file that is not there: %s", quotePath(path)),
-			search(path))
+		v.refusef(config.CodeFile, key, search(path), " names a file that is not there: %s", config.QuotePath(path))
 		return nil, false
 	case err == nil && info.IsDir():
-		v.add(finding.Refused, CodeFile, key, fmt.Sprintf(" is a directory: %s", quotePath(path)),
-			"name the file inside it, or "+trust.MoveAway(path)+" and put the file in its place")
+		v.refusef(config.CodeFile, key,
+			"name the file inside it, or "+trust.MoveAway(path)+" and put the file in its place", " is a directory: %s",
+			config.QuotePath(path))
 		return nil, false
 	case err == nil && !info.Mode().IsRegular():
-		v.add(finding.Refused, CodeFile, key, fmt.Sprintf(" is not a regular file: %s", quotePath(path)), "name a file")
+		v.refusef(config.CodeFile, key, "name a file", " is not a regular file: %s", config.QuotePath(path))
 		return nil, false
 	}
 	var data []byte
 	if err == nil {
-		data, err = trust.ReadConfigured(path, maxFile)
+		data, err = trust.ReadConfigured(path, config.MaxFile)
 	}
-	if _, large := errors.AsType[trust.TooLargeError](err); large || len(data) > maxFile {
-		v.add(finding.Refused, CodeFile, key,
-			fmt.Sprintf(" names a file of more than %d bytes: %s", maxFile, quotePath(path)),
-			"see whether this is the right file")
+	if _, large := errors.AsType[trust.TooLargeError](err); large || len(data) > config.MaxFile {
+		v.refusef(config.CodeFile, key, "see whether this is the right file", " names a file of more than %d bytes: %s",
+			config.MaxFile, config.QuotePath(path))
 		return nil, false
 	}
 	if err != nil {
-		v.add(finding.Refused, CodeRights, key, fmt.Sprintf(" cannot be read: %s (%s)", quotePath(path), reason(err)),
-			"let the user who runs the server read it, and search the directories above")
+		v.refusef(config.CodeRights, key, "let the user who runs the server read it, and search the directories above",
+			" cannot be read: %s (%s)", config.QuotePath(path), config.Reason(err))
 		return nil, false
 	}
 	return data, true
@@ -121,8 +130,8 @@ func (v *verifier) read(key, path string) ([]byte, bool) {
 // open warns about a secret that all users of the machine can read.
 func (v *verifier) open(key, path string) {
 	if info, err := os.Stat(path); err == nil && info.Mode().IsRegular() && info.Mode().Perm()&0o007 != 0 {
-		v.add(finding.Warning, CodeRights, key, fmt.Sprintf(" can be read by all users of this machine: %s", quotePath(path)),
-			"run chmod 600 "+quotePath(path)+" as the user who runs the server")
+		v.warnf(config.CodeRights, key, "run chmod 600 "+config.QuotePath(path)+" as the user who runs the server",
+			" can be read by all users of this machine: %s", config.QuotePath(path))
 	}
 }
 
@@ -157,7 +166,7 @@ func (v *verifier) certificate() (public bool) {
 		if p.Code == certgen.CodeUntrusted || p.Code == certgen.CodeIncomplete && len(chain) > 1 {
 			continue // a private CA, whose root need not be in the file
 		}
-		v.add(finding.Warning, CodeCertificate, certKey, ": "+p.What, p.Remedy)
+		v.warnf(config.CodeCertificate, certKey, p.Remedy, "%s", ": "+p.What)
 	}
 	return len(anchors) == 0 && trustedHere(chain, v.probes.Now())
 }
@@ -165,34 +174,36 @@ func (v *verifier) certificate() (public bool) {
 // input reports an error of package certgen about a file.
 func (v *verifier) input(key, path string, err error) {
 	if input, ok := errors.AsType[*certgen.InputError](err); ok {
-		v.add(finding.Refused, CodeCertificate, key, fmt.Sprintf(" %s: %s", quotePath(path), input.What), input.Remedy)
+		v.refusef(config.CodeCertificate, key, input.Remedy, " %s: %s", config.QuotePath(path), input.What)
 		return
 	}
-	v.add(finding.Refused, CodeCertificate, key, fmt.Sprintf(" %s cannot be used", quotePath(path)),
-		"see whether it is a PEM file")
+	v.refusef(config.CodeCertificate, key, "see whether it is a PEM file", " %s cannot be used",
+		config.QuotePath(path))
 }
 
 // trustedHere reports whether the system's CAs trust the chain.
 func trustedHere(chain []*x509.Certificate, now time.Time) bool {
-	return !slices.ContainsFunc(certgen.Verify(chain, nil, nil, certgen.Names{}, now), func(p finding.Finding) bool { return p.Severity == finding.Refused })
+	return !slices.ContainsFunc(
+		certgen.Verify(chain, nil, nil, certgen.Names{}, now),
+		func(p finding.Finding) bool { return p.Severity == finding.Refused },
+	)
 }
 
 // strictTransport warns about Strict-Transport-Security without a publicly trusted certificate,
 // which locks browsers out.
 func (v *verifier) strictTransport(public bool) {
 	h := v.loaded.Config.HTTP
-	if len(h.Headers[strictHeader]) == 0 || public {
+	if len(h.Headers[config.StrictHeader]) == 0 || public {
 		return
 	}
-	key := join("http.headers", strictHeader)
+	key := config.Join("http.headers", config.StrictHeader)
 	if !h.TLS.Enabled() {
-		v.add(finding.Warning, CodeConflict, key, " is sent over plain HTTP, where browsers ignore it",
-			"remove it, or leave it to the proxy that speaks TLS")
+		v.warnf(config.CodeConflict, key, "remove it, or leave it to the proxy that speaks TLS",
+			" is sent over plain HTTP, where browsers ignore it")
 		return
 	}
-	v.add(finding.Warning, CodeConflict, key,
-		" is sent under a certificate that not everybody trusts: browsers that saw it refuse this host without a way around",
-		"remove it until the certificate comes from a public CA")
+	v.warnf(config.CodeConflict, key, "remove it until the certificate comes from a public CA",
+		" is sent with a certificate that no public CA issued: browsers that saw it refuse this host without a way around")
 }
 
 func (v *verifier) clientCAs() {
@@ -214,7 +225,7 @@ func (v *verifier) clientCAs() {
 // users verifies the htpasswd file, and that it has the users in roles.
 func (v *verifier) users() {
 	c := v.loaded.Config.Auth
-	if c.Method != AuthHtpasswd {
+	if c.Method != config.AuthHtpasswd {
 		return
 	}
 	const key = "auth.htpasswd.path"
@@ -225,20 +236,17 @@ func (v *verifier) users() {
 	v.open(key, c.Htpasswd.Path)
 	file, problems := htpasswd.ParseFile(c.Htpasswd.Path, data)
 	for _, p := range problems {
-		v.add(finding.Warning, CodeUsers, key, fmt.Sprintf(": line %d of %s: %s", p.Line, quotePath(c.Htpasswd.Path), p.What),
-			p.Remedy)
+		v.warnf(config.CodeUsers, key, p.Remedy, ": line %d of %s: %s", p.Line, config.QuotePath(c.Htpasswd.Path), p.What)
 	}
 	users := file.Users()
 	switch {
 	case len(users) == 0 && v.probes.Reload && file.Empty():
-		v.add(finding.Warning, CodeUsers, key,
-			fmt.Sprintf(" names a file without users, so no one can sign in: %s", quotePath(c.Htpasswd.Path)),
-			"packhouse user add creates one")
+		v.warnf(config.CodeUsers, key, "packhouse user add creates one",
+			" names a file without users, so no one can sign in: %s", config.QuotePath(c.Htpasswd.Path))
 		return
 	case len(users) == 0:
-		v.add(finding.Refused, CodeUsers, key,
-			fmt.Sprintf(" names a file without any user who could log in: %s", quotePath(c.Htpasswd.Path)),
-			"packhouse user add creates one")
+		v.refusef(config.CodeUsers, key, "packhouse user add creates one",
+			" names a file without any user who could log in: %s", config.QuotePath(c.Htpasswd.Path))
 		return
 	}
 	admins := 0
@@ -251,20 +259,21 @@ func (v *verifier) users() {
 			case slices.Contains(users, name) && role.key == "auth.htpasswd.roles.admin":
 				admins++
 			case slices.Contains(users, name):
-			case name == EveryUser:
-				v.add(finding.Warning, CodeUsers, fmt.Sprintf("%s[%d]", role.key, i),
-					` is "*", which means every user in rules only`,
-					`for every user, write a rule with users: ["*"] in auth.htpasswd.rules`)
-			case v.loaded.set[role.key]:
-				v.add(finding.Warning, CodeUsers, fmt.Sprintf("%s[%d]", role.key, i),
-					fmt.Sprintf(" is %s, and there is no such user", quote(name)), chooseFrom(name, users))
+			case name == config.EveryUser:
+				v.warnf(config.CodeUsers, fmt.Sprintf("%s[%d]", role.key, i),
+					`for every user, write a rule with users: ["*"] in auth.htpasswd.rules`, "%s",
+					` is "*", which means every user in rules only`)
+			case v.loaded.Set[role.key]:
+				v.warnf(config.CodeUsers, fmt.Sprintf("%s[%d]", role.key, i), config.ChooseFrom(name, users),
+					" is %s, and there is no such user", config.Quote(name))
 			}
 		}
 	}
 	v.readers(users)
 	if admins == 0 {
-		v.add(finding.Warning, CodeUsers, "auth.htpasswd.roles.admin", ": no user is an admin, so no one can delete",
-			"add a user called admin, or name one in auth.htpasswd.roles.admin")
+		v.warnf(config.CodeUsers, "auth.htpasswd.roles.admin",
+			"add a user called admin, or name one in auth.htpasswd.roles.admin",
+			": no user is an admin, so no one can delete")
 	}
 }
 
@@ -275,7 +284,7 @@ func search(path string) string {
 			return "a file of that name is at " + other
 		}
 	}
-	if other := elsewhere(path); other != "" {
+	if other := config.Elsewhere(path); other != "" {
 		return "a file of that name is at " + other
 	}
 	dir := filepath.Dir(path)

@@ -1,4 +1,4 @@
-package config
+package verify
 
 import (
 	"cmp"
@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"packhouse/finding"
+	"packhouse/server/config"
 	"packhouse/trust"
 )
 
@@ -49,7 +50,7 @@ func (v *verifier) permissions() {
 		found = append(found, &unsafe{[]string{key}, fault})
 	}
 	check(own, "", v.loaded.Path)
-	if c.Auth.Method == AuthHtpasswd {
+	if c.Auth.Method == config.AuthHtpasswd {
 		check(shared, "auth.htpasswd.path", c.Auth.Htpasswd.Path)
 	}
 	check(shared, "http.tls.certificate", c.HTTP.TLS.Certificate)
@@ -60,7 +61,7 @@ func (v *verifier) permissions() {
 	for _, path := range c.HTTP.TLS.ClientCAs {
 		check(shared, "http.tls.clientcas", path)
 	}
-	if c.Storage.Driver == Filesystem {
+	if c.Storage.Driver == config.Filesystem {
 		check(shared, "storage.filesystem.rootdirectory", c.Storage.Filesystem.RootDirectory)
 	}
 	check(shared, "log.audit.path", c.Log.Audit.Path)
@@ -81,14 +82,17 @@ func (v *verifier) fault(severity finding.Severity, fault *trust.Error, keys ...
 		fault = fault.ForServer(v.probes.Users...)
 	}
 	what := fmt.Sprintf("%s can be changed by users who must not: %s (owner %s, mode %04o)",
-		quotePath(fault.Path), fault.Reason, fault.Owner, fault.Permissions())
+		config.QuotePath(fault.Path), fault.Reason, fault.Owner, fault.Permissions())
 	names := slices.Compact(keys)
 	names[0] = cmp.Or(key, "the configuration")
 	p := finding.Finding{
-		Code: CodeUnsafe, Severity: severity, Subject: finding.Subject{File: v.loaded.name(), Key: key},
+		Code: config.CodeUnsafe, Severity: severity, Subject: finding.Subject{File: v.loaded.Name(), Key: key},
 		What: strings.Join(names, ", ") + ": " + what, Remedy: fault.Fix,
 	}
-	if !slices.ContainsFunc(v.problems, func(o finding.Finding) bool { return o.Code == p.Code && o.Key == p.Key && o.What == p.What }) {
+	if !slices.ContainsFunc(
+		v.problems,
+		func(o finding.Finding) bool { return o.Code == p.Code && o.Key == p.Key && o.What == p.What },
+	) {
 		v.problems = append(v.problems, p)
 	}
 }

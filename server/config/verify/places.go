@@ -1,4 +1,4 @@
-package config
+package verify
 
 import (
 	"context"
@@ -10,7 +10,6 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -18,6 +17,7 @@ import (
 
 	"packhouse/certgen"
 	"packhouse/finding"
+	"packhouse/server/config"
 	"packhouse/trust"
 )
 
@@ -31,61 +31,64 @@ func listen(ctx context.Context, network, addr string) (io.Closer, error) {
 // storage verifies that the current user can write to the store, or read it if it is read-only.
 func (v *verifier) storage() {
 	s := v.loaded.Config.Storage
-	if s.Driver != Filesystem {
+	if s.Driver != config.Filesystem {
 		return
 	}
 	const key = "storage.filesystem.rootdirectory"
 	info, err := os.Stat(s.Filesystem.RootDirectory)
 	switch {
 	case err == nil && !info.IsDir():
-		v.add(finding.Refused, CodeStorage, key,
-			fmt.Sprintf(" is %s, not a directory: %s", trust.Kind(s.Filesystem.RootDirectory), quotePath(s.Filesystem.RootDirectory)),
-			"name a directory")
+		v.refusef(config.CodeStorage, key, "name a directory", " is %s, not a directory: %s",
+			trust.Kind(s.Filesystem.RootDirectory), config.QuotePath(s.Filesystem.RootDirectory))
 		return
 	case err != nil && !errors.Is(err, fs.ErrNotExist):
-		v.add(finding.Refused, CodeStorage, key,
-			fmt.Sprintf(" cannot be looked at: %s (%s)", quotePath(s.Filesystem.RootDirectory), reason(err)),
-			"let the user who runs the server search the directories above")
+		v.refusef(config.CodeStorage, key, "let the user who runs the server search the directories above",
+			" cannot be looked at: %s (%s)", config.QuotePath(s.Filesystem.RootDirectory), config.Reason(err))
 		return
 	case s.Maintenance.ReadOnly.Enabled && err != nil:
-		v.add(finding.Refused, CodeStorage, key,
-			fmt.Sprintf(" is not there, and a server that changes nothing does not create it: %s", quotePath(s.Filesystem.RootDirectory)),
-			"is the volume mounted?")
+		v.refusef(config.CodeStorage, key, "is the volume mounted?",
+			" is not there, and a server that changes nothing does not create it: %s",
+			config.QuotePath(s.Filesystem.RootDirectory))
 		return
 	case err == nil && Foreign(s.Filesystem.RootDirectory) != "":
-		v.add(finding.Refused, CodeStorage, key,
-			fmt.Sprintf(" is not empty and holds no registry: %s has %s", quotePath(s.Filesystem.RootDirectory), quote(Foreign(s.Filesystem.RootDirectory))),
-			"name an empty directory, or one that a registry filled")
+		v.refusef(config.CodeStorage, key, "name an empty directory, or one that a registry filled",
+			" is not empty and holds no registry: %s has %s", config.QuotePath(s.Filesystem.RootDirectory),
+			config.Quote(Foreign(s.Filesystem.RootDirectory)))
 		return
 	case s.Maintenance.ReadOnly.Enabled:
 		if _, err := os.ReadDir(s.Filesystem.RootDirectory); err != nil {
-			v.add(finding.Refused, CodeStorage, key,
-				fmt.Sprintf(" cannot be read: %s (%s)", quotePath(s.Filesystem.RootDirectory), reason(err)),
-				"give it to the user who runs the server")
+			v.refusef(config.CodeStorage, key, "give it to the user who runs the server", " cannot be read: %s (%s)",
+				config.QuotePath(s.Filesystem.RootDirectory), config.Reason(err))
 		}
 		return
 	}
 	if dir, err := tryWrite(s.Filesystem.RootDirectory); err != nil {
-		v.add(finding.Refused, CodeStorage, key, fmt.Sprintf(" cannot be written: %s (%s)", quotePath(dir), reason(err)),
-			"give it to the user who runs the server, or name another directory")
+		v.refusef(config.CodeStorage, key, "give it to the user who runs the server, or name another directory",
+			" cannot be written: %s (%s)", config.QuotePath(dir), config.Reason(err))
 	}
 }
 
 // bucket verifies that the store in a bucket can be opened with the configured credentials.
 func (v *verifier) bucket(ctx context.Context) {
 	c := &v.loaded.Config
-	if c.Storage.Driver != S3 || v.probes.Bucket == nil {
+	if c.Storage.Driver != config.S3 || v.probes.Bucket == nil {
 		return
 	}
 	const key = "storage.s3.bucket"
 	lacking, err := v.probes.Bucket(ctx, c)
 	for _, p := range lacking {
-		v.add(p.Severity, CodeConditions, key, fmt.Sprintf(" (%s) %s", quote(c.Storage.S3.Bucket), p.What), p.Remedy)
+		v.add(
+			p.Severity,
+			config.CodeConditions,
+			key,
+			fmt.Sprintf(" (%s) %s", config.Quote(c.Storage.S3.Bucket), p.What),
+			p.Remedy,
+		)
 	}
 	if err != nil {
 		why := strings.Join(strings.Fields(err.Error()), " ")
-		v.add(finding.Refused, CodeStorage, key, fmt.Sprintf(" cannot be used: %s (%s)", quote(c.Storage.S3.Bucket), why),
-			"see region, endpoint and keys, and what the policy of the bucket allows")
+		v.refusef(config.CodeStorage, key, "see region, endpoint and keys, and what the policy of the bucket allows",
+			" cannot be used: %s (%s)", config.Quote(c.Storage.S3.Bucket), why)
 	}
 }
 
@@ -117,17 +120,11 @@ func Foreign(root string) string {
 		return "" // reported when the directory is accessed
 	}
 	for _, e := range entries {
-		if !OfFileSystem(e.Name()) {
+		if !config.OfFileSystem(e.Name()) {
 			return e.Name()
 		}
 	}
 	return ""
-}
-
-// OfFileSystem reports whether a name in a new, empty file system or mount belongs to the file system
-// or to the system that it was attached to.
-func OfFileSystem(name string) bool {
-	return slices.Contains([]string{"lost+found", ".snapshot", ".zfs", ".DS_Store"}, name)
 }
 
 func isDir(path string) bool {
@@ -169,38 +166,37 @@ func (v *verifier) audit() {
 	info, err := os.Stat(path)
 	switch {
 	case err == nil && info.IsDir():
-		v.add(finding.Refused, CodeFile, key, fmt.Sprintf(" is a directory: %s", quotePath(path)), "name the file inside it")
+		v.refusef(config.CodeFile, key, "name the file inside it", " is a directory: %s", config.QuotePath(path))
 	case err == nil && !info.Mode().IsRegular():
-		v.add(finding.Refused, CodeFile, key, fmt.Sprintf(" is not a regular file: %s", quotePath(path)),
-			`name a regular file, or "-" for standard output`)
+		v.refusef(config.CodeFile, key, `name a regular file, or "-" for standard output`, " is not a regular file: %s",
+			config.QuotePath(path))
 	case err == nil:
 		f, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND|syscall.O_NONBLOCK, 0)
 		if err != nil {
-			v.add(finding.Refused, CodeRights, key, fmt.Sprintf(" cannot be written: %s (%s)", quotePath(path), reason(err)),
-				"give it to the user who runs the server")
+			v.refusef(config.CodeRights, key, "give it to the user who runs the server", " cannot be written: %s (%s)",
+				config.QuotePath(path), config.Reason(err))
 			return
 		}
 		_ = f.Close()
 		if err := CheckAudit(path); err != nil {
-			v.add(finding.Refused, CodeFile, key, " "+err.Error(), "name a new file, or an audit log of packhouse")
+			v.refusef(config.CodeFile, key, "name a new file, or an audit log of packhouse", "%s", " "+err.Error())
 		}
 	default:
 		if _, err := os.Stat(filepath.Dir(path)); err != nil {
-			v.add(finding.Refused, CodeFile, key,
-				fmt.Sprintf(" is in a directory that is not there: %s", quotePath(filepath.Dir(path))),
-				"create it, for the user who runs the server")
+			v.refusef(config.CodeFile, key, "create it, for the user who runs the server",
+				" is in a directory that is not there: %s", config.QuotePath(filepath.Dir(path)))
 			return
 		}
 		if dir, err := tryWrite(filepath.Dir(path)); err != nil {
-			v.add(finding.Refused, CodeRights, key, fmt.Sprintf(" cannot be created in %s (%s)", quotePath(dir), reason(err)),
-				"give the directory to the user who runs the server")
+			v.refusef(config.CodeRights, key, "give the directory to the user who runs the server",
+				" cannot be created in %s (%s)", config.QuotePath(dir), config.Reason(err))
 		}
 	}
 }
 
 // CheckAudit returns an error if an existing file has content, and it does not begin like an audit
-// log: the server must not append to other files. A file that cannot be read is accepted, and so is a
-// pipe or a device, which reading could block on or take bytes from.
+// log: the server must not append to other files. A file that cannot be read is accepted, and so is
+// a pipe or a device, which reading could block on or take bytes from.
 func CheckAudit(path string) error {
 	if info, err := os.Stat(path); err != nil || !info.Mode().IsRegular() {
 		return nil //nolint:nilerr // opening it for writing reports what matters
@@ -217,7 +213,7 @@ func CheckAudit(path string) error {
 	if n, err := f.Read(first); err != nil || n == 0 || first[0] == '{' {
 		return nil //nolint:nilerr // as above
 	}
-	return fmt.Errorf("is not an audit log: %s has content that does not begin with {", quotePath(path))
+	return fmt.Errorf("is not an audit log: %s has content that does not begin with {", config.QuotePath(path))
 }
 
 // ports verifies that the addresses can be bound.
@@ -252,7 +248,13 @@ func (v *verifier) port(ctx context.Context, key, addr string) (own bool) {
 	_, port, _ := net.SplitHostPort(addr)
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):
-		what, remedy = fmt.Sprintf(" is in use by another process: %s", addr), fmt.Sprintf("stop that process (ss -ltnp 'sport = :%s' names it), or use another port", port)
+		what, remedy = fmt.Sprintf(
+			" is in use by another process: %s",
+			addr,
+		), fmt.Sprintf(
+			"stop that process (ss -ltnp 'sport = :%s' names it), or use another port",
+			port,
+		)
 		if other := otherListener(port); other != "" {
 			what = fmt.Sprintf(" is in use by a process of %s: %s", other, addr)
 			if v.probes.MayRun {
@@ -260,11 +262,20 @@ func (v *verifier) port(ctx context.Context, key, addr string) (own bool) {
 			}
 		}
 	case errors.Is(err, fs.ErrPermission):
-		what, remedy = fmt.Sprintf(" may not be bound by this user: %s", addr), "use a port from 1024 on, or grant CAP_NET_BIND_SERVICE"
+		what, remedy = fmt.Sprintf(
+			" may not be bound by this user: %s",
+			addr,
+		), "use a port from 1024 on, or grant CAP_NET_BIND_SERVICE"
 	case errors.Is(err, syscall.EADDRNOTAVAIL):
-		what, remedy = fmt.Sprintf(" is not an address of this machine: %s", addr), fmt.Sprintf("write :%s to listen on every address", port)
+		what, remedy = fmt.Sprintf(
+			" is not an address of this machine: %s",
+			addr,
+		), fmt.Sprintf(
+			"write :%s to listen on every address",
+			port,
+		)
 	}
-	v.add(finding.Refused, CodePort, key, what, remedy)
+	v.refusef(config.CodePort, key, remedy, "%s", what)
 	return false
 }
 
@@ -295,7 +306,7 @@ const servesPatience = 2 * time.Second
 // serves reports whether a process on this machine that listens on addr proves to have the key of
 // the configured certificate. That process is the server, also if its admin socket cannot be used.
 func (v *verifier) serves(ctx context.Context, addr string) bool {
-	data, err := trust.ReadConfigured(v.loaded.Config.HTTP.TLS.Certificate, maxFile)
+	data, err := trust.ReadConfigured(v.loaded.Config.HTTP.TLS.Certificate, config.MaxFile)
 	if err != nil {
 		return false
 	}
@@ -338,24 +349,24 @@ func cause(err error) string {
 func (v *verifier) socket(path string) {
 	const key = "http.addr"
 	if info, err := os.Lstat(path); err == nil && info.Mode().Type() != fs.ModeSocket {
-		v.add(finding.Refused, CodePort, key, fmt.Sprintf(" is not a socket: %s", quotePath(path)),
-			"name a path where nothing else is")
+		v.refusef(config.CodePort, key, "name a path where nothing else is", " is not a socket: %s",
+			config.QuotePath(path))
 		return
 	}
 	if c, err := net.Dial("unix", path); err == nil {
 		_ = c.Close()
-		v.add(finding.Refused, CodePort, key, fmt.Sprintf(" is in use by another process: %s", quotePath(path)),
-			"stop that process, or name another path")
+		v.refusef(config.CodePort, key, "stop that process, or name another path", " is in use by another process: %s",
+			config.QuotePath(path))
 		return
 	}
 	dir := filepath.Dir(path)
 	if _, err := os.Stat(dir); err != nil {
-		v.add(finding.Refused, CodePort, key, fmt.Sprintf(" is in a directory that is not there: %s", quotePath(dir)),
-			"create it, for the user who runs the server")
+		v.refusef(config.CodePort, key, "create it, for the user who runs the server",
+			" is in a directory that is not there: %s", config.QuotePath(dir))
 		return
 	}
 	if _, err := tryWrite(dir); err != nil {
-		v.add(finding.Refused, CodePort, key, fmt.Sprintf(" cannot be created in %s (%s)", quotePath(dir), reason(err)),
-			"give the directory to the user who runs the server")
+		v.refusef(config.CodePort, key, "give the directory to the user who runs the server",
+			" cannot be created in %s (%s)", config.QuotePath(dir), config.Reason(err))
 	}
 }

@@ -1,4 +1,4 @@
-package config
+package verify
 
 import (
 	"net"
@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// asNobody runs f with the rights of nobody over files. Root passes every permission test.
+// asNobody runs f with the file permissions of an unprivileged user. Root passes every permission test.
 func asNobody(t *testing.T, f func()) {
 	t.Helper()
 	if os.Geteuid() != 0 {
@@ -43,7 +43,14 @@ func TestVerifyRights(t *testing.T) {
 		}
 	}
 	loaded := p.load(installed)
-	readOnly := p.load(strings.Replace(installed, "rootdirectory: $/data/store}", "rootdirectory: $/data}, maintenance: {readonly: {enabled: true}}", 1))
+	readOnly := p.load(
+		strings.Replace(
+			installed,
+			"rootdirectory: $/data/store}",
+			"rootdirectory: $/data}, maintenance: {readonly: {enabled: true}}",
+			1,
+		),
+	)
 	var got, gotReadOnly []string
 	asNobody(t, func() {
 		got = p.findings(loaded, Probes{Listen: allFree})
@@ -68,7 +75,10 @@ func TestVerifyRights(t *testing.T) {
 		t.Fatal(err)
 	}
 	asNobody(t, func() { got = p.findings(loaded, Probes{Listen: allFree}) })
-	if want := `storage.filesystem.rootdirectory cannot be written: "$/data" (permission denied)`; !strings.Contains(strings.Join(got, "\n"), want) {
+	if want := `storage.filesystem.rootdirectory cannot be written: "$/data" (permission denied)`; !strings.Contains(
+		strings.Join(got, "\n"),
+		want,
+	) {
 		t.Errorf("got:\n%s\nwant %s", strings.Join(got, "\n"), want)
 	}
 }
@@ -100,8 +110,8 @@ func TestVerifyPortOfAnotherUser(t *testing.T) {
 	}
 }
 
-// TestAuditPipeIsNotRead checks that a named pipe with a writer, in the place of the audit log, does not
-// keep the check waiting.
+// TestAuditPipeIsNotRead checks that a named pipe with a writer, in the place of the audit log,
+// does not keep the check waiting.
 func TestAuditPipeIsNotRead(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "pipe")
 	if err := syscall.Mkfifo(path, 0o600); err != nil {

@@ -1,4 +1,4 @@
-package config
+package verify
 
 import (
 	"slices"
