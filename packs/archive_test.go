@@ -171,7 +171,7 @@ func TestReadArchiveFindsThePack(t *testing.T) {
 
 // TestReadArchiveRefuses covers what archives are made into to do harm.
 func TestReadArchiveRefuses(t *testing.T) {
-	limits := Limits{Bytes: 64 << 20, Files: 50, Depth: 8, Ratio: 100}
+	limits := Limits{Bytes: 24 << 20, Files: 50, Depth: 8, Ratio: 100}
 	many := make([]entry, 60)
 	for i := range many {
 		many[i] = entry{name: fmt.Sprintf("n-1/%d", i)}
@@ -207,15 +207,15 @@ func TestReadArchiveRefuses(t *testing.T) {
 		"file then folder": {archiveOf(t, entry{name: "n-1/x"}, entry{name: "n-1/x/y"}), CodeArchiveTwice},
 		"folder then file": {archiveOf(t, entry{name: "n-1/x/y"}, entry{name: "n-1/x"}), CodeArchiveTwice},
 		"many files":       {archiveOf(t, many...), CodeArchiveBomb},
-		"ratio":            {archiveOf(t, entry{name: "n-1/x", size: 40 << 20}), CodeArchiveBomb},
-		"too large":        {archiveOf(t, entry{name: "n-1/x", size: 65 << 20}), CodeArchiveBomb},
-		"holes":            {sparseOf(t, 60<<20), CodeArchiveBomb},
+		"ratio":            {archiveOf(t, entry{name: "n-1/x", size: 20 << 20}), CodeArchiveBomb},
+		"too large":        {archiveOf(t, entry{name: "n-1/x", size: 25 << 20}), CodeArchiveBomb},
+		"holes":            {sparseOf(t, 20<<20), CodeArchiveBomb},
 		"no gzip":          {[]byte("PK\x03\x04 a zip"), CodeArchiveFormat},
 		"nothing":          {nil, CodeArchiveFormat},
 		"no tar":           {gzipped([]byte(strings.Repeat("nonsense", 200))), CodeArchiveFormat},
 		"cut off":          {valid[:len(valid)-20], CodeArchiveFormat},
 		"damaged":          {damaged, CodeArchiveFormat},
-		"zeros after it":   {append(slices.Clone(archiveOf(t, entry{name: "n-1/x"})), gzipped(make([]byte, 80<<20))...), CodeArchiveBomb},
+		"zeros after it":   {append(slices.Clone(archiveOf(t, entry{name: "n-1/x"})), gzipped(make([]byte, 28<<20))...), CodeArchiveBomb},
 	} {
 		t.Run(name, func(t *testing.T) {
 			for _, visit := range []func(File, io.Reader) error{nil, func(_ File, r io.Reader) error { _, err := io.Copy(io.Discard, r); return err }} {
