@@ -22,7 +22,7 @@ func TestMountWritable(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, command, found := strings.Cut(MountWritable(filepath.Join(dir, "not", "there")), " with ")
-	cmd := exec.Command("sh", "-c", command)
+	cmd := exec.Command("/bin/sh", "-c", command)
 	cmd.Env = []string{"PATH=" + bin + ":" + os.Getenv("PATH")}
 	out, err := cmd.Output()
 	if want := "<-o><remount,rw><mount point of " + dir + ">"; !found || err != nil || string(out) != want {
