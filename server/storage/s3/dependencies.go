@@ -36,16 +36,37 @@ var errEnough = errors.New("enough was listed")
 
 // planDeletion lists the manifests and the tags of a repository once. A tag's history names
 // everything it ever pointed to, so that the links of most tags need not be read. With force, it
-// only finds the tags that may point to d.
+// only finds the tags that may point to d. Where this process listed the repository before, it lists
+// ranges of it in parallel.
 func (s *Store) planDeletion(
 	ctx context.Context, repo string, d digest.Digest, isManifest, force bool,
 ) (*deletion, error) {
+	ends, _ := s.ranges.get(repo)
+	p, next, err := s.planDeletionIn(ctx, repo, ends, d, isManifest, force)
+	if errors.Is(err, errMoved) {
+		p, next, err = s.planDeletionIn(ctx, repo, nil, d, isManifest, force)
+	}
+	if len(next) > 0 {
+		weight := int64(overhead)
+		for _, end := range next {
+			weight += int64(len(end)) + 16
+		}
+		s.ranges.put(repo, next, weight)
+	}
+	return p, err
+}
+
+// planDeletionIn is planDeletion in the ranges that end with the given keys. It returns those for the
+// next listing.
+func (s *Store) planDeletionIn(
+	ctx context.Context, repo string, ends []string, d digest.Digest, isManifest, force bool,
+) (*deletion, []string, error) {
 	p := &deletion{}
 	if force {
 		p.needing = map[digest.Digest]bool{}
 	}
 	current, etag := "", "" // the tag whose keys are being listed, and the ETag of its link
-	err := walk(ctx, s.bucket, repoPrefix(repo)+"_manifests/", func(o object) error {
+	next, err := walkRanges(ctx, s.bucket, repoPrefix(repo)+"_manifests/", ends, func(o object) error {
 		k, ok := parseRepoKey(o.key)
 		if !ok || k.kind != revisionKind && k.kind != tagKind && k.kind != tagHistoryKind {
 			return nil
@@ -72,9 +93,9 @@ func (s *Store) planDeletion(
 		return nil
 	})
 	if err != nil && !errors.Is(err, errEnough) {
-		return nil, fmt.Errorf("list manifests: %w", err)
+		return nil, nil, fmt.Errorf("list manifests: %w", err)
 	}
-	return p, nil
+	return p, next, nil
 }
 
 // needed returns a *storage.NeededError if one of the suspects points to a manifest that needs d.

@@ -110,9 +110,10 @@ type Store struct {
 	mostSwept   int   // digests that a collection deletes between two surveys
 	manifests   *cache[cachedManifest]
 	referrers   *cache[storage.Referrer]
-	verified    *cache[seen]   // digest → data verified as intact
-	damaged     *cache[found]  // digest → data verified as damaged
-	known       *cache[moment] // repository → when its index entry was written
+	verified    *cache[seen]     // digest → data verified as intact
+	damaged     *cache[found]    // digest → data verified as damaged
+	ranges      *cache[[]string] // repository → ends of the ranges of its manifests and tags
+	known       *cache[moment]   // repository → when its index entry was written
 	runs        runState
 	quota       *quota.Users
 	work        *quota.Work
@@ -172,6 +173,7 @@ func newStore(ctx context.Context, b bucket, o Options) *Store {
 	s.referrers = newCache[storage.Referrer](o.ManifestCache / 4)
 	s.verified, s.damaged = newCache[seen](mostRemembered), newCache[found](mostRemembered/16)
 	s.known = newCache[moment](mostRemembered / 4)
+	s.ranges = newCache[[]string](mostRanges)
 	s.ctx, s.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	return s
 }
