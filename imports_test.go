@@ -61,14 +61,17 @@ var mayImport = map[string][]string{
 	"setup":                     {groundFloor},
 
 	// The side of the server.
-	"server":          {"server/...", "certgen", "finding", "printable", "trust"},
-	"server/auth":     {"finding", "printable", "server/auth/htpasswd", "server/config", "server/problem", "server/reference", "server/route", "trust"},
+	"server": {"server/...", "certgen", "finding", "printable", "trust"},
+	"server/auth": {
+		"finding", "printable", "server/auth/htpasswd", "server/config", "server/lru", "server/problem",
+		"server/reference", "server/route", "trust",
+	},
 	"server/registry": {"server/auth", "server/manifest", "server/problem", "server/reference", "server/route", "server/storage", "server/transfer"},
 	"server/notification": {
 		"server/auth", "server/config", "server/manifest", "server/reference", "server/registry", "server/storage", "trust",
 	},
 	"server/maintenance": {"server/config", "server/observe", "server/packview/record", "server/storage"},
-	"server/packview":    {"finding", "packs", "server/auth", "server/manifest", "server/problem", "server/reference", "server/route", "server/storage", "server/transfer"},
+	"server/packview":    {"finding", "packs", "server/lru", "server/auth", "server/manifest", "server/problem", "server/reference", "server/route", "server/storage", "server/transfer"},
 	"server/transfer":    {"server/problem", "server/reference", "server/storage"},
 	// Problems are the HTTP side's words for what the store says.
 	"server/problem": {"server/manifest", "server/reference", "server/storage"},
@@ -82,16 +85,20 @@ var mayImport = map[string][]string{
 	},
 	"server/connection": {"server/auth", "server/config", "server/problem"},
 	"server/health":     {"server/config", "server/storage"},
+	"server/lru":        {},
 	"server/storage":    {"server/manifest", "server/reference", "trust"},
 	"server/storage/filesystem": {
-		"server/storage", "server/storage/quota", "server/storage/disk", "server/config", "server/manifest",
+		"server/lru", "server/storage", "server/storage/quota", "server/storage/disk", "server/config", "server/manifest",
 		"server/reference",
 	},
 	// The store in memory is the filesystem driver over a disk in memory.
 	"server/storage/inmemory": {"server/storage", "server/storage/disk", "server/storage/filesystem", "server/manifest", "server/reference"},
 	// A client of a bucket is configured in many ways: it takes the section of
 	// the configuration as it is.
-	"server/storage/s3": {"finding", "server/storage", "server/storage/quota", "server/config", "server/manifest", "server/reference", "trust"},
+	"server/storage/s3": {
+		"finding", "server/lru", "server/storage", "server/storage/quota", "server/config", "server/manifest",
+		"server/reference", "trust",
+	},
 	// The only package that knows all drivers.
 	"server/storage/drivers": {
 		"server/storage", "server/storage/filesystem", "server/storage/inmemory", "server/storage/s3", "server/config",

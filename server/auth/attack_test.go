@@ -100,8 +100,11 @@ func (a *arena) verify(hash, password []byte) error {
 func (a *arena) lapse() {
 	a.cache.mu.Lock()
 	defer a.cache.mu.Unlock()
-	for _, e := range a.cache.good.entries {
-		e.Value.(*lruEntry[credential, used]).value.last = time.Time{}
+	var keys []credential
+	a.cache.good.Each(func(key credential, _ used) { keys = append(keys, key) })
+	for _, key := range keys {
+		entry, _ := a.cache.good.Get(key)
+		entry.last = time.Time{}
 	}
 }
 

@@ -9,6 +9,8 @@ import (
 	"net/netip"
 	"sync"
 	"time"
+
+	"packhouse/server/lru"
 )
 
 // Lifetimes and size of the credentials cache.
@@ -43,8 +45,8 @@ type cache struct {
 	macs sync.Pool
 
 	mu   sync.Mutex
-	good lru[credential, used]
-	bad  lru[credential, used]
+	good lru.Map[credential, used]
+	bad  lru.Map[credential, used]
 }
 
 type used struct {
@@ -57,8 +59,8 @@ func newCache() *cache {
 	_, _ = rand.Read(key) // never fails: crypto/rand ends the process instead
 	return &cache{
 		macs: sync.Pool{New: func() any { return hmac.New(sha256.New, key) }},
-		good: newLRU[credential, used](mostGood),
-		bad:  newLRU[credential, used](mostBad),
+		good: lru.NewMap[credential, used](mostGood),
+		bad:  lru.NewMap[credential, used](mostBad),
 	}
 }
 
@@ -90,7 +92,7 @@ func sumFields(mac hash.Hash, sum []byte, fields ...string) []byte {
 func (m *cache) recall(c credential, from netip.Addr, now time.Time) (v verdict, moved bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if u, ok := m.good.get(c); ok {
+	if u, ok := m.good.Get(c); ok {
 		if !u.alive(now) {
 			return lapsed, false
 		}
@@ -98,7 +100,7 @@ func (m *cache) recall(c credential, from netip.Addr, now time.Time) (v verdict,
 		u.last, u.from = now, from
 		return good, moved
 	}
-	if u, ok := m.bad.get(c); ok && u.alive(now) {
+	if u, ok := m.bad.Get(c); ok && u.alive(now) {
 		u.last = now
 		return bad, false
 	}
@@ -110,12 +112,12 @@ func (m *cache) remember(c credential, v verdict, now time.Time) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if v == good {
-		m.bad.remove(c)
-		m.good.put(c, used{since: now, last: now})
+		m.bad.Remove(c)
+		m.good.Put(c, used{since: now, last: now})
 		return
 	}
-	m.good.remove(c)
-	m.bad.put(c, used{since: now, last: now})
+	m.good.Remove(c)
+	m.bad.Put(c, used{since: now, last: now})
 }
 
 func (u used) alive(now time.Time) bool {

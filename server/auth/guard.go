@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"packhouse/server/config"
+	"packhouse/server/lru"
 )
 
 const (
@@ -52,10 +53,10 @@ type guard struct {
 	keys *cache // derives fixed-size keys from names that clients choose
 
 	mu        sync.Mutex
-	pairs     lru[credential, pair]
-	addresses lru[string, failures]
-	networks  lru[string, failures]
-	names     lru[credential, failures]
+	pairs     lru.Map[credential, pair]
+	addresses lru.Map[string, failures]
+	networks  lru.Map[string, failures]
+	names     lru.Map[credential, failures]
 
 	strictUntil atomic.Int64 // Unix nanoseconds; until then trusts checks the pair
 }
@@ -78,10 +79,10 @@ type failures struct {
 func newGuard(keys *cache) *guard {
 	return &guard{
 		keys:      keys,
-		pairs:     newLRU[credential, pair](mostCounted),
-		addresses: newLRU[string, failures](mostCounted),
-		networks:  newLRU[string, failures](mostCounted),
-		names:     newLRU[credential, failures](mostCounted),
+		pairs:     lru.NewMap[credential, pair](mostCounted),
+		addresses: lru.NewMap[string, failures](mostCounted),
+		networks:  lru.NewMap[string, failures](mostCounted),
+		names:     lru.NewMap[credential, failures](mostCounted),
 	}
 }
 
@@ -97,7 +98,7 @@ func (g *guard) trusts(user, address string, now time.Time) bool {
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	p, ok := g.pairs.get(g.pair(user, address))
+	p, ok := g.pairs.Get(g.pair(user, address))
 	return !ok || !p.refused.earliest(inferences).After(now)
 }
 
@@ -110,9 +111,9 @@ func (g *guard) turn(user, address string, now time.Time) (at time.Time, ok bool
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	k := g.pair(user, address)
-	p, ok := g.pairs.get(k)
+	p, ok := g.pairs.Get(k)
 	if !ok {
-		p = g.pairs.put(k, pair{})
+		p = g.pairs.Put(k, pair{})
 	}
 	at = later(p.refused.earliest(inferences), now)
 	if at.Sub(now) > longestTurn {
@@ -127,7 +128,7 @@ func (g *guard) turn(user, address string, now time.Time) (at time.Time, ok bool
 func (g *guard) proved(user, address string) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if p, ok := g.pairs.get(g.pair(user, address)); ok {
+	if p, ok := g.pairs.Get(g.pair(user, address)); ok {
 		p.refused.putBack(inferences)
 	}
 }
@@ -149,9 +150,9 @@ func (g *guard) unseen(t *ticket, now time.Time) {
 	if t.suspect || t.inferred {
 		return
 	}
-	p, ok := g.pairs.get(t.pair)
+	p, ok := g.pairs.Get(t.pair)
 	if !ok {
-		p = g.pairs.put(t.pair, pair{})
+		p = g.pairs.Put(t.pair, pair{})
 	}
 	g.infer(p, now)
 }
@@ -159,7 +160,7 @@ func (g *guard) unseen(t *ticket, now time.Time) {
 // blame lowers the rank of a network after a failed attempt, or after one of many refused ones. A
 // guesser keeps sending new passwords, while a client that retries sends the same one.
 func (g *guard) blame(network string, now time.Time) {
-	f := find(&g.networks, network)
+	f := find(g.networks, network)
 	if f.forgotten(networkWindow, now) {
 		*f = failures{}
 	}
@@ -179,7 +180,7 @@ func (g *guard) earliest(l config.Lockout, t *ticket, now time.Time) (at time.Ti
 	if t.trust.verified() {
 		return at, ofPair, ofAddress
 	}
-	if p, ok := g.pairs.get(t.pair); ok {
+	if p, ok := g.pairs.Get(t.pair); ok {
 		if hourly := p.compared.earliest(guesses); hourly.After(now) {
 			at, ofPair = later(at, hourly), mostHeld
 		}
@@ -188,7 +189,7 @@ func (g *guard) earliest(l config.Lockout, t *ticket, now time.Time) (at time.Ti
 		}
 	}
 	if t.lockable {
-		if f, ok := g.addresses.get(t.address); ok {
+		if f, ok := g.addresses.Get(t.address); ok {
 			if pause := f.pause(l, farHigher*l.Attempts, now); pause > 0 {
 				at, ofAddress = later(at, f.next), held(pause, f.next.Sub(now))
 			}
@@ -219,16 +220,16 @@ func (g *guard) begin(l config.Lockout, t *ticket, now time.Time) {
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	p, ok := g.pairs.get(t.pair)
+	p, ok := g.pairs.Get(t.pair)
 	if !ok {
-		p = g.pairs.put(t.pair, pair{})
+		p = g.pairs.Put(t.pair, pair{})
 	}
 	p.compared.take(guesses, now)
 	if pause := p.pause(l, l.Attempts, now); pause > 0 {
 		p.next = now.Add(pause)
 	}
 	if t.lockable {
-		if f, ok := g.addresses.get(t.address); ok {
+		if f, ok := g.addresses.Get(t.address); ok {
 			if pause := f.pause(l, farHigher*l.Attempts, now); pause > 0 {
 				f.next = now.Add(pause)
 			}
@@ -240,7 +241,7 @@ func (g *guard) begin(l config.Lockout, t *ticket, now time.Time) {
 func (g *guard) delay(l config.Lockout, user string, now time.Time) time.Duration {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if f, ok := g.names.get(g.name(user)); ok && !f.forgotten(l.Window, now) && f.count >= farHigher*l.Attempts {
+	if f, ok := g.names.Get(g.name(user)); ok && !f.forgotten(l.Window, now) && f.count >= farHigher*l.Attempts {
 		return l.Delay
 	}
 	return 0
@@ -251,31 +252,31 @@ func (g *guard) failed(l config.Lockout, user string, t *ticket, key credential,
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	seen := binary.BigEndian.Uint64(key[:])
-	p, ok := g.pairs.get(t.pair)
+	p, ok := g.pairs.Get(t.pair)
 	if !ok {
-		p = g.pairs.put(t.pair, pair{})
+		p = g.pairs.Put(t.pair, pair{})
 	}
 	wait := p.add(l, l.Attempts, seen, now)
 	if t.lockable {
-		wait = max(wait, find(&g.addresses, t.address).add(l, farHigher*l.Attempts, seen, now))
+		wait = max(wait, find(g.addresses, t.address).add(l, farHigher*l.Attempts, seen, now))
 	}
-	find(&g.names, g.name(user)).add(l, farHigher*l.Attempts, seen, now)
+	find(g.names, g.name(user)).add(l, farHigher*l.Attempts, seen, now)
 	g.blame(t.network, now)
 	return wait
 }
 
-func find[K comparable](of *lru[K, failures], k K) *failures {
-	if f, ok := of.get(k); ok {
+func find[K comparable](of lru.Map[K, failures], k K) *failures {
+	if f, ok := of.Get(k); ok {
 		return f
 	}
-	return of.put(k, failures{})
+	return of.Put(k, failures{})
 }
 
 // rank orders networks by their recent failed and refused attempts, in powers of two; 0 is none.
 func (g *guard) rank(network string, now time.Time) int {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	f, ok := g.networks.get(network)
+	f, ok := g.networks.Get(network)
 	if !ok || f.forgotten(networkWindow, now) {
 		return 0
 	}
@@ -287,7 +288,7 @@ func (g *guard) rank(network string, now time.Time) int {
 func (g *guard) succeeded(l config.Lockout, t *ticket) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if p, ok := g.pairs.get(t.pair); ok && p.count < l.Attempts {
+	if p, ok := g.pairs.Get(t.pair); ok && p.count < l.Attempts {
 		p.failures = failures{}
 	}
 }

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"packhouse/server/lru"
 )
 
 // trust is the set of reasons to believe that an attempt is not a guess. It affects only the order
@@ -82,9 +84,9 @@ type queue struct {
 	free    map[bool]int // free slots; true: reserved
 	picks   map[bool]int // turns granted, by kind of slot
 	waiting []*waiter
-	served  lru[string, int] // the last turn of a network or address
+	served  lru.Map[string, int] // the last turn of a network or address
 	turns   int
-	places  lru[attemptID, place]
+	places  lru.Map[attemptID, place]
 	timer   *time.Timer
 }
 
@@ -109,7 +111,7 @@ func newQueue(slots, most int, now func() time.Time, p pacer) *queue {
 	return &queue{
 		now: now, pacer: p, most: most, perAddress: max(1, most/8),
 		free: map[bool]int{false: max(2, slots) - 1, true: 1}, picks: map[bool]int{},
-		served: newLRU[string, int](mostCounted), places: newLRU[attemptID, place](mostPlaces),
+		served: lru.NewMap[string, int](mostCounted), places: lru.NewMap[attemptID, place](mostPlaces),
 	}
 }
 
@@ -154,7 +156,7 @@ func (q *queue) admit(w *waiter) {
 	now := q.now()
 	w.since, w.order = now, q.turns
 	q.turns++
-	if p, ok := q.places.get(w.id); ok && now.Before(p.until) {
+	if p, ok := q.places.Get(w.id); ok && now.Before(p.until) {
 		w.since = p.since
 	}
 	q.waiting = append(q.waiting, w)
@@ -223,9 +225,9 @@ func (q *queue) refuse(w *waiter, paced bool, now time.Time) {
 	q.remove(w)
 	at, _, _ := q.pacer.earliest(w.ticket, now)
 	wait := max(shortestRetry, at.Sub(now))
-	p, ok := q.places.get(w.id)
+	p, ok := q.places.Get(w.id)
 	again := ok && now.Before(p.until)
-	q.places.put(w.id, place{since: w.since, until: now.Add(wait + placeLife)})
+	q.places.Put(w.id, place{since: w.since, until: now.Add(wait + placeLife)})
 	w.turn <- turn{err: &refusalError{paced: paced, again: again, wait: wait}}
 }
 
@@ -271,12 +273,12 @@ func (q *queue) serve() {
 // start grants a waiter its turn.
 func (q *queue) start(w *waiter, reserved bool, now time.Time) {
 	q.remove(w)
-	q.places.remove(w.id)
+	q.places.Remove(w.id)
 	q.free[reserved]--
 	q.picks[reserved]++
 	q.turns++
-	q.served.put(w.network, q.turns)
-	q.served.put(w.address, q.turns)
+	q.served.Put(w.network, q.turns)
+	q.served.Put(w.address, q.turns)
 	q.pacer.begin(w.ticket, now)
 	w.turn <- turn{reserved: reserved}
 }
@@ -321,7 +323,7 @@ func (q *queue) next(reserved bool, now time.Time) (best *waiter, soonest time.T
 }
 
 func (q *queue) lastTurn(of string) int {
-	if at, ok := q.served.get(of); ok {
+	if at, ok := q.served.Get(of); ok {
 		return *at
 	}
 	return 0

@@ -11,6 +11,8 @@ import (
 	"math"
 	"sync"
 	"time"
+
+	"packhouse/server/lru"
 )
 
 const (
@@ -40,10 +42,10 @@ type signIns struct {
 	mu        sync.Mutex
 	key       [sha256.Size]byte
 	mac       hash.Hash
-	passwords lru[signInID, signIn]
-	addresses lru[signInID, signIn]
-	exact     lru[signInID, struct{}] // users in this process's credentials cache, which makes hints unnecessary
-	changed   chan struct{}           // holds a value while there are unsaved changes
+	passwords lru.Map[signInID, signIn]
+	addresses lru.Map[signInID, signIn]
+	exact     lru.Map[signInID, struct{}] // users in this process's credentials cache, which makes hints unnecessary
+	changed   chan struct{}               // holds a value while there are unsaved changes
 }
 
 // signInID is a keyed hash of a user and stored hash, or of an address.
@@ -64,9 +66,9 @@ func newSignIns() *signIns {
 // reset drops all entries and uses the current key.
 func (s *signIns) reset() {
 	s.mac = hmac.New(sha256.New, s.key[:])
-	s.passwords = newLRU[signInID, signIn](mostSignIns)
-	s.addresses = newLRU[signInID, signIn](mostSignIns)
-	s.exact = newLRU[signInID, struct{}](mostSignIns)
+	s.passwords = lru.NewMap[signInID, signIn](mostSignIns)
+	s.addresses = lru.NewMap[signInID, signIn](mostSignIns)
+	s.exact = lru.NewMap[signInID, struct{}](mostSignIns)
 }
 
 func (s *signIns) id(fields ...string) (id signInID) {
@@ -85,8 +87,8 @@ func (s *signIns) hints(user string, stored []byte, password string, now time.Ti
 	defer s.mu.Unlock()
 	hint := s.hintOf(user, stored, password) // computed even for users who never signed in, to take the same time
 	id := s.id("user", user, string(stored))
-	known, ok := s.passwords.get(id)
-	_, exact := s.exact.get(id)
+	known, ok := s.passwords.Get(id)
+	_, exact := s.exact.Get(id)
 	return ok && !exact && known.within(passwordLife, now) && known.hint == hint
 }
 
@@ -94,7 +96,7 @@ func (s *signIns) hints(user string, stored []byte, password string, now time.Ti
 func (s *signIns) familiar(address string, now time.Time) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	known, ok := s.addresses.get(s.id("address", address))
+	known, ok := s.addresses.Get(s.id("address", address))
 	return ok && known.within(addressLife, now)
 }
 
@@ -103,23 +105,23 @@ func (s *signIns) verified(user string, stored []byte, password string, now time
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	id := s.id("user", user, string(stored))
-	s.exact.put(id, struct{}{})
-	s.record(&s.passwords, id, s.hintOf(user, stored, password), now)
+	s.exact.Put(id, struct{}{})
+	s.record(s.passwords, id, s.hintOf(user, stored, password), now)
 }
 
 // welcome records that a user signed in from the address.
 func (s *signIns) welcome(address string, now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.record(&s.addresses, s.id("address", address), 0, now)
+	s.record(s.addresses, s.id("address", address), 0, now)
 }
 
-func (s *signIns) record(in *lru[signInID, signIn], id signInID, hint byte, now time.Time) {
-	known, ok := in.get(id)
+func (s *signIns) record(in lru.Map[signInID, signIn], id signInID, hint byte, now time.Time) {
+	known, ok := in.Get(id)
 	if ok && known.hint == hint && known.within(refreshAfter, now) {
 		return
 	}
-	in.put(id, signIn{hint: hint, last: hours(now)})
+	in.Put(id, signIn{hint: hint, last: hours(now)})
 	s.touch()
 }
 
@@ -159,9 +161,9 @@ func (s *signIns) encode() []byte {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	b := append([]byte(signInMagic), s.key[:]...)
-	for _, of := range []*lru[signInID, signIn]{&s.passwords, &s.addresses} {
-		b = binary.BigEndian.AppendUint32(b, uint32(len(of.entries))) //nolint:gosec // bounded
-		of.each(func(id signInID, k signIn) {
+	for _, of := range []lru.Map[signInID, signIn]{s.passwords, s.addresses} {
+		b = binary.BigEndian.AppendUint32(b, uint32(of.Len())) //nolint:gosec // bounded
+		of.Each(func(id signInID, k signIn) {
 			b = append(append(b, id[:]...), k.hint)
 			b = binary.BigEndian.AppendUint32(b, k.last)
 		})
@@ -190,7 +192,7 @@ func (s *signIns) merge(stored []byte) error {
 		s.reset()
 	}
 	rest = rest[sha256.Size:]
-	for _, of := range []*lru[signInID, signIn]{&s.passwords, &s.addresses} {
+	for _, of := range []lru.Map[signInID, signIn]{s.passwords, s.addresses} {
 		if len(rest) < 4 {
 			return errSignIns
 		}
@@ -201,8 +203,8 @@ func (s *signIns) merge(stored []byte) error {
 		for ; n > 0; n, rest = n-1, rest[entrySize:] {
 			id, values := signInID(rest), rest[len(signInID{}):]
 			k := signIn{hint: values[0], last: binary.BigEndian.Uint32(values[1:])}
-			if own, ok := of.get(id); !ok || own.last < k.last {
-				of.put(id, k)
+			if own, ok := of.Get(id); !ok || own.last < k.last {
+				of.Put(id, k)
 			}
 		}
 	}

@@ -10,9 +10,9 @@ import (
 	"strings"
 	"syscall"
 
-	"packhouse/server/config/verify"
-
 	"golang.org/x/sys/unix"
+
+	"packhouse/server/config/verify"
 )
 
 // fileSystems are the names of file systems that matter to a store.

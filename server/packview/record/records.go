@@ -36,7 +36,7 @@ type Options struct {
 // Records creates and stores records. It is safe for concurrent use.
 type Records struct {
 	o      Options
-	memory *memory
+	memory memory
 	flight singleflight.Group
 
 	slots   turns // for reading stored archives

@@ -48,7 +48,7 @@ func (s *Store) removeTag(repo, tag string) error {
 	defer remove()
 	s.tagLists.gone(repo, tag)
 	s.tagIndex.removed(repo, tag)
-	s.pointers.drop(pointerKey{repo, tag})
+	s.pointers.Remove(pointerKey{repo, tag})
 	return mapped(s.barrier.wait(nil, []string{tagsDir(repo)}))
 }
 

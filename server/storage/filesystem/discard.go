@@ -35,7 +35,7 @@ func (s *Store) DiscardData(ctx context.Context, d digest.Digest) (err error) {
 		return fmt.Errorf("discard data: %w", mapped(err))
 	}
 	defer remove()
-	s.manifests.drop(d)
+	s.manifests.Remove(d)
 	return mapped(s.barrier.wait(nil, []string{parentOf(dir)}))
 }
 

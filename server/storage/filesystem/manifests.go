@@ -51,7 +51,7 @@ func (s *Store) load(d digest.Digest) (storage.Stored, error) {
 	if !ok {
 		return storage.Stored{}, fmt.Errorf("%w: %s has no data", storage.ErrManifestUnknown, d)
 	}
-	if c, hit := s.manifests.get(d); hit && c.info.Same(info) {
+	if c, hit := s.manifests.Get(d); hit && c.info.Same(info) {
 		return c.stored, nil
 	}
 	return s.loadFromDisk(d)
@@ -99,7 +99,7 @@ func (s *Store) damagedManifest(d digest.Digest, what string) error {
 
 func (s *Store) remember(d digest.Digest, mediaType string, body []byte, info disk.Info) storage.Stored {
 	stored := storage.Stored{Digest: d, MediaType: mediaType, Content: body, CreatedAt: info.ModTime}
-	s.manifests.put(d, cachedManifest{stored, info}, int64(len(body))+overhead)
+	s.manifests.Put(d, cachedManifest{stored, info}, int64(len(body))+overhead)
 	return stored
 }
 
@@ -142,7 +142,7 @@ func (s *Store) pointsTo(repo, tag string) (digest.Digest, bool, error) {
 		return "", false, fmt.Errorf("stat tag: %w", err)
 	}
 	key := pointerKey{repo, tag}
-	if p, hit := s.pointers.get(key); hit && p.info.Same(info) {
+	if p, hit := s.pointers.Get(key); hit && p.info.Same(info) {
 		return p.digest, true, nil
 	}
 	if !info.Regular {
@@ -151,7 +151,7 @@ func (s *Store) pointsTo(repo, tag string) (digest.Digest, bool, error) {
 	}
 	d, ok, err := s.readLink(link)
 	if ok && asked.UnixNano()-info.Changed > int64(linkSettled) {
-		s.pointers.put(key, pointer{d, info}, 1)
+		s.pointers.Put(key, pointer{d, info}, 1)
 	}
 	return d, ok, err
 }

@@ -183,7 +183,7 @@ func (m *marks) read(d digest.Digest, v *revision, r *marked) {
 
 // readManifest reads a manifest without adding it to the cache, which is for requested ones.
 func (s *Store) readManifest(d digest.Digest) ([]byte, error) {
-	if c, hit := s.manifests.get(d); hit {
+	if c, hit := s.manifests.Get(d); hit {
 		if info, ok, err := s.data(d); err == nil && ok && c.info.Same(info) {
 			return c.stored.Content, nil
 		}

@@ -208,7 +208,7 @@ func (s *Store) putManifest(p storage.Put, tags []string) error {
 		s.needs.note(repo, d, p.Manifest)
 	}
 	for _, t := range moved {
-		s.pointers.drop(pointerKey{repo, t})
+		s.pointers.Remove(pointerKey{repo, t})
 	}
 	if info, ok, err := s.data(d); err == nil && ok && !sound {
 		s.verified.add(d, info, epoch)

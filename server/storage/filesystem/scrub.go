@@ -114,7 +114,7 @@ func (c *scrubbing) blob(ctx context.Context, d digest.Digest, info disk.Info) e
 			damage.Kind = "manifest"
 		}
 	}
-	c.s.manifests.drop(d)
+	c.s.manifests.Remove(d)
 	if damage.Kind == "blob" && !c.s.opt.ReadOnly && err == nil {
 		damage.Quarantined = c.s.quarantine(d, info)
 	}

@@ -182,7 +182,7 @@ func (c *collection) remove(d digest.Digest, by []linkedBy, changed *dirs) (kept
 		return "", fmt.Errorf("remove blob: %w", mapped(err))
 	}
 	changed.add(parentOf(dir), remove)
-	c.s.manifests.drop(d)
+	c.s.manifests.Remove(d)
 	return "", nil
 }
 

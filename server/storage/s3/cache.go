@@ -1,9 +1,9 @@
 package s3
 
 import (
-	"container/list"
 	"sync"
 
+	"packhouse/server/lru"
 	"packhouse/server/storage"
 )
 
@@ -17,65 +17,9 @@ const overhead = 512
 // contain it.
 type cachedManifest struct{ stored storage.Stored }
 
-// cache is an LRU cache bounded by total weight.
-type cache[V any] struct {
-	mu    sync.Mutex
-	limit int64
-	total int64
-	order *list.List // most recently used first
-	by    map[string]*list.Element
-}
-
-type cacheEntry[V any] struct {
-	key    string
-	value  V
-	weight int64
-}
-
-func newCache[V any](limit int64) *cache[V] {
-	return &cache[V]{limit: limit, order: list.New(), by: map[string]*list.Element{}}
-}
-
-func (c *cache[V]) get(key string) (V, bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	e, ok := c.by[key]
-	if !ok {
-		var none V
-		return none, false
-	}
-	c.order.MoveToFront(e)
-	return e.Value.(*cacheEntry[V]).value, true
-}
-
-func (c *cache[V]) put(key string, v V, weight int64) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if weight > c.limit/4+1 {
-		return // one entry must not evict all others
-	}
-	c.remove(key)
-	c.by[key] = c.order.PushFront(&cacheEntry[V]{key, v, weight})
-	c.total += weight
-	for c.total > c.limit {
-		c.remove(c.order.Back().Value.(*cacheEntry[V]).key)
-	}
-}
-
-func (c *cache[V]) drop(key string) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.remove(key)
-}
-
-func (c *cache[V]) remove(key string) {
-	e, ok := c.by[key]
-	if !ok {
-		return
-	}
-	delete(c.by, key)
-	c.order.Remove(e)
-	c.total -= e.Value.(*cacheEntry[V]).weight
+// newCache returns a cache of a total weight. One entry never evicts all others.
+func newCache[V any](limit int64) *lru.Cache[string, V] {
+	return lru.NewCache[string, V](limit, limit/4+1)
 }
 
 // keyLocks are mutexes by name, for conflicts within this process.

@@ -41,7 +41,7 @@ var errEnough = errors.New("enough was listed")
 func (s *Store) planDeletion(
 	ctx context.Context, repo string, d digest.Digest, isManifest, force bool,
 ) (*deletion, error) {
-	ends, _ := s.ranges.get(repo)
+	ends, _ := s.ranges.Get(repo)
 	p, next, err := s.planDeletionIn(ctx, repo, ends, d, isManifest, force)
 	if errors.Is(err, errMoved) {
 		p, next, err = s.planDeletionIn(ctx, repo, nil, d, isManifest, force)
@@ -51,7 +51,7 @@ func (s *Store) planDeletion(
 		for _, end := range next {
 			weight += int64(len(end)) + 16
 		}
-		s.ranges.put(repo, next, weight)
+		s.ranges.Put(repo, next, weight)
 	}
 	return p, err
 }

@@ -203,7 +203,7 @@ func (s *Store) manifestSize(ctx context.Context, d digest.Digest, stated int64)
 // subjectSize compares the stated size of a subject, which may be missing, with the manifest in the
 // repository. It sends no request if the manifest is cached with that size.
 func (s *Store) subjectSize(ctx context.Context, repo string, subject *manifest.Descriptor) error {
-	if c, ok := s.manifests.get(string(subject.Digest)); ok && int64(len(c.stored.Content)) == subject.Size {
+	if c, ok := s.manifests.Get(string(subject.Digest)); ok && int64(len(c.stored.Content)) == subject.Size {
 		return nil
 	}
 	_, target, ok, err := s.linked(ctx, revisionLink(repo, subject.Digest), subject.Digest)

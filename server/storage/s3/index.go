@@ -37,7 +37,7 @@ func (s *Store) ensure(ctx context.Context, key string) error {
 // has content.
 func (s *Store) enterRepository(ctx context.Context, w watch, repo string) (settle func(context.Context) error, err error) {
 	settle = func(context.Context) error { return nil }
-	if at, ok := s.known.get(repo); ok && !w.active && s.since(at) < s.opt.Settle/2 {
+	if at, ok := s.known.Get(repo); ok && !w.active && s.since(at) < s.opt.Settle/2 {
 		return settle, nil
 	}
 	at := s.moment()
@@ -47,7 +47,7 @@ func (s *Store) enterRepository(ctx context.Context, w watch, repo string) (sett
 	if w.active {
 		return func(ctx context.Context) error { return s.ensure(ctx, repositoryEntry(repo)) }, nil
 	}
-	s.known.put(repo, at, 1)
+	s.known.Put(repo, at, 1)
 	return settle, nil
 }
 

@@ -54,7 +54,7 @@ func (s *Store) GetManifest(ctx context.Context, repo reference.Repository, d di
 
 // load returns a verified manifest from the cache or the bucket.
 func (s *Store) load(ctx context.Context, d digest.Digest) (storage.Stored, error) {
-	if c, ok := s.manifests.get(string(d)); ok {
+	if c, ok := s.manifests.Get(string(d)); ok {
 		return c.stored, nil
 	}
 	return s.loadFromBucket(ctx, d)
@@ -91,7 +91,7 @@ func (s *Store) loadFromBucket(ctx context.Context, d digest.Digest) (storage.St
 }
 
 func (s *Store) rememberManifest(stored storage.Stored) storage.Stored {
-	s.manifests.put(string(stored.Digest), cachedManifest{stored}, int64(len(stored.Content))+overhead)
+	s.manifests.Put(string(stored.Digest), cachedManifest{stored}, int64(len(stored.Content))+overhead)
 	return stored
 }
 

@@ -20,8 +20,8 @@ const copyPiece = 256 << 20
 // collection would remove its layers.
 func (s *Store) setAside(ctx context.Context, d digest.Digest, o object, what string) (to string) {
 	s.log.Error("stored blob is damaged", "digest", d, "what", what)
-	s.verified.drop(string(d))
-	s.damaged.put(string(d), foundIn(o), 1)
+	s.verified.Remove(string(d))
+	s.damaged.Put(string(d), foundIn(o), 1)
 	leave, err := s.enter()
 	if err != nil {
 		return ""

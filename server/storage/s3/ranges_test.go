@@ -134,7 +134,7 @@ func TestDeletionsInRanges(t *testing.T) {
 	first, second := storagetest.NewImage(t, "first", nil), storagetest.NewImage(t, "second", nil)
 	first.Push(t, s, "a", "t0500-first", "zz-first")
 	remove("the first", first.Digest)
-	if ends, _ := s.ranges.get("a"); len(ends) != 5 {
+	if ends, _ := s.ranges.Get("a"); len(ends) != 5 {
 		t.Errorf("%d ends, want 5", len(ends))
 	}
 	second.Push(t, other, "a", "a-second", "t0700-second", "t2000", "zz-second")

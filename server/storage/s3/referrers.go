@@ -118,7 +118,7 @@ func (s *Store) someReferrers(
 // referrer reads an entry. It returns nil if the entry cannot be read, and a Referrer without
 // Content if the record has more than size bytes.
 func (s *Store) referrer(ctx context.Context, key string, d digest.Digest, size int) (*storage.Referrer, error) {
-	if c, ok := s.referrers.get(string(d)); ok {
+	if c, ok := s.referrers.Get(string(d)); ok {
 		return &c, nil
 	}
 	body, o, err := read(ctx, s.bucket, key, int64(max(0, size)))
@@ -130,7 +130,7 @@ func (s *Store) referrer(ctx context.Context, key string, d digest.Digest, size 
 	case err == nil:
 		found, perr := storage.ParseReferrer(d, body)
 		if perr == nil {
-			s.referrers.put(string(d), found, int64(len(body))+overhead)
+			s.referrers.Put(string(d), found, int64(len(body))+overhead)
 			return &found, nil
 		}
 		err = errTooLong
@@ -144,7 +144,7 @@ func (s *Store) referrer(ctx context.Context, key string, d digest.Digest, size 
 
 // forgetManifest drops a manifest from the caches.
 func (s *Store) forgetManifest(d digest.Digest) {
-	s.manifests.drop(string(d))
-	s.referrers.drop(string(d))
-	s.verified.drop(string(d))
+	s.manifests.Remove(string(d))
+	s.referrers.Remove(string(d))
+	s.verified.Remove(string(d))
 }

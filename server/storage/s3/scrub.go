@@ -137,14 +137,14 @@ func (c *scrubbing) blob(ctx context.Context, o object) (*storage.Damage, error)
 	switch {
 	case err != nil:
 		damage.What = "it cannot be read: " + brief(err)
-		c.s.verified.drop(string(d)) // so that an upload writes it again
+		c.s.verified.Remove(string(d)) // so that an upload writes it again
 		return damage, nil
 	case got == d:
 		c.s.remember(d, o.etag, o.size)
 		return nil, nil //nolint:nilnil // there is no damage
 	}
 	damage.What = fmt.Sprintf("its %d bytes have the digest %s", n, got)
-	c.s.manifests.drop(string(d))
+	c.s.manifests.Remove(string(d))
 	var as bool
 	if damage.Repositories, as, err = c.s.linkers(ctx, d); err != nil {
 		return nil, err

@@ -37,6 +37,7 @@ import (
 	"time"
 
 	"packhouse/server/config"
+	"packhouse/server/lru"
 	"packhouse/server/storage"
 	"packhouse/server/storage/quota"
 )
@@ -108,12 +109,12 @@ type Store struct {
 	rangedFirst int64
 	mostFacts   int64 // bytes that a survey holds in memory
 	mostSwept   int   // digests that a collection deletes between two surveys
-	manifests   *cache[cachedManifest]
-	referrers   *cache[storage.Referrer]
-	verified    *cache[seen]     // digest → data verified as intact
-	damaged     *cache[found]    // digest → data verified as damaged
-	ranges      *cache[[]string] // repository → ends of the ranges of its manifests and tags
-	known       *cache[moment]   // repository → when its index entry was written
+	manifests   *lru.Cache[string, cachedManifest]
+	referrers   *lru.Cache[string, storage.Referrer]
+	verified    *lru.Cache[string, seen]     // digest → data verified as intact
+	damaged     *lru.Cache[string, found]    // digest → data verified as damaged
+	ranges      *lru.Cache[string, []string] // repository → ends of the ranges of its manifests and tags
+	known       *lru.Cache[string, moment]   // repository → when its index entry was written
 	runs        runState
 	quota       *quota.Users
 	work        *quota.Work

@@ -177,7 +177,7 @@ func TestUnreadableManifestKeepsItsRepository(t *testing.T) {
 	other := storagetest.PushBlob(t, s, "b", []byte("other"))
 	wait(window + time.Second)
 	spoil(b, blobKey(image.Digest), 0)
-	s.manifests.drop(string(image.Digest))
+	s.manifests.Remove(string(image.Digest))
 	r, verdicts := collect(t, s, storage.CollectOptions{})
 	if r.BlobsRemoved != 1 || !verdicts[other].Removed || verdicts[loose].Removed || len(r.Problems) == 0 {
 		t.Errorf("%+v", r)

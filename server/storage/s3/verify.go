@@ -29,20 +29,20 @@ func foundIn(o object) found { return found{seen{o.etag, o.size}, o.modTime.Unix
 
 // bad reports whether this process has found an object to be damaged.
 func (s *Store) bad(d digest.Digest, o object) bool {
-	was, ok := s.damaged.get(string(d))
+	was, ok := s.damaged.Get(string(d))
 	return ok && was == foundIn(o)
 }
 
 // good reports whether this process has verified an object as intact.
 func (s *Store) good(d digest.Digest, o object) bool {
-	was, ok := s.verified.get(string(d))
+	was, ok := s.verified.Get(string(d))
 	return ok && was == seen{o.etag, o.size}
 }
 
 // remember records that the data of a digest with that ETag and size is intact.
 func (s *Store) remember(d digest.Digest, etag string, size int64) {
-	s.verified.put(string(d), seen{etag, size}, 1)
-	s.damaged.drop(string(d))
+	s.verified.Put(string(d), seen{etag, size}, 1)
+	s.damaged.Remove(string(d))
 }
 
 // check verifies a blob before a part of it is served: immediately if that is fast, else in the
