@@ -294,12 +294,23 @@ func (p Policy) fault(path string, info fs.FileInfo, sticky bool) *Error {
 		return nil
 	case mode.Perm()&0o002 != 0:
 		return NewError(path, info, "all users can write it", fixMode("o", path, info))
-	case slices.Contains(p.Groups, gid):
+	case slices.Contains(p.Groups, gid) && !hasACL(path):
 		return nil
 	case !privateGroup(gid, p.UID) || hasACL(path):
-		return NewError(path, info, "its group "+groupName(gid)+" can write it", fixMode("g", path, info))
+		return NewError(path, info, writers(path, gid), fixMode("g", path, info))
 	}
 	return nil
+}
+
+// writers names who can write a path through its group permissions, which limit its access control
+// list too.
+func writers(path string, gid int) string {
+	for _, g := range Grants(path) {
+		if g.Write {
+			return "its access control list lets " + g.Name() + " write it"
+		}
+	}
+	return "its group " + groupName(gid) + " can write it"
 }
 
 // fixMode returns what takes the write permission of who, "g" or "o", from a path.

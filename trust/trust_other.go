@@ -121,6 +121,8 @@ func Abs(path string) (string, error) { return filepath.Abs(path) }
 
 func split(path string) (dir, base string) { return filepath.Dir(path), filepath.Base(path) }
 
+func groupName(gid int) string { return fmt.Sprintf("gid %d", gid) }
+
 func accountName(uid int) string { return fmt.Sprint(uid) }
 
 // NewError returns an error about the file info at path.

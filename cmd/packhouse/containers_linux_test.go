@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"encoding/binary"
 	"fmt"
 	"io/fs"
 	"os"
@@ -11,6 +12,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"packhouse/cmd/packhouse/porttest"
 )
@@ -142,27 +145,73 @@ func TestSetupInAGroupWritableCheckout(t *testing.T) {
 	}
 }
 
-// TestUnsafePermissionsAreFound: check, status and config verify report what others can write.
+// TestUnsafePermissionsAreFound: check, status and config verify report what others can write, and
+// secrets that they can read.
 func TestUnsafePermissionsAreFound(t *testing.T) {
 	t.Parallel()
 	s := newPlanted(t)
+	s.ok(os.MkdirAll(s.at("../../data/docker/registry/v2/repositories/nginx"), 0o750))
 	for _, tc := range []struct {
-		name string
-		mode fs.FileMode
-	}{{"", 0o777}, {"auth", 0o777}, {"certs", 0o777}, {"myconfig.yml", 0o666}, {"auth/htpasswd-basic", 0o602}, {"certs/tls.crt", 0o666}} {
-		t.Run(tc.name, func(t *testing.T) {
+		name, code string
+		mode       fs.FileMode
+		acl        []byte // of another user
+	}{
+		{"", "path-unsafe", 0o777, nil},
+		{"auth", "path-unsafe", 0o777, nil},
+		{"certs", "path-unsafe", 0o777, nil},
+		{"myconfig.yml", "path-unsafe", 0o666, nil},
+		{"auth/htpasswd-basic", "file-mode", 0o602, nil},
+		{"certs/tls.crt", "path-unsafe", 0o666, nil},
+		{"certs/ca.crt", "path-unsafe", 0o666, nil},
+		{"handoff.md", "path-unsafe", 0o666, nil},
+		{"initial-passwords", "file-mode", 0o644, nil},
+		{"backup", "file-mode", 0o755, nil},
+		{"../../data/docker", "path-unsafe", 0o777, nil},
+		{"../../data/docker/registry/v2/repositories/nginx", "path-unsafe", 0o777, nil},
+		{"../../data/packhouse", "path-unsafe", 0o777, nil},
+		{"../../data/packhouse/installation.json", "path-unsafe", 0o666, nil},
+		{"certs/tls.key", "file-acl", 0o600, aclFor(mallory, 4)},
+		{"certs/ca.key", "file-acl", 0o600, aclFor(mallory, 4)},
+		{"auth/htpasswd-basic", "file-acl", 0o600, aclFor(mallory, 4)},
+		{"initial-passwords", "file-acl", 0o600, aclFor(mallory, 4)},
+		{"certs", "path-unsafe", 0o700, aclFor(mallory, 7)},
+	} {
+		t.Run(strings.TrimSpace(tc.name+" "+tc.code), func(t *testing.T) {
 			s.t = t
 			path := s.at(tc.name)
 			info, err := os.Stat(path)
 			s.ok(err)
 			s.ok(os.Chmod(path, tc.mode))
-			defer func() { s.ok(os.Chmod(path, info.Mode())) }()
-			for _, args := range [][]string{{"check", "--quick", "--json", "--dir", s.dir}, {"status", "--json", "--dir", s.dir}, {"config", "verify", "--json", "--dir", s.dir}} {
-				_, out := s.run(0, args...)
-				if !strings.Contains(out, `"path-unsafe"`) && !(tc.mode == 0o602 && strings.Contains(out, `"file-mode"`)) || !strings.Contains(out, path) {
-					t.Errorf("packhouse %s does not report %s\n%s", strings.Join(args, " "), path, out)
+			if tc.acl != nil {
+				if err := unix.Setxattr(path, "system.posix_acl_access", tc.acl, 0); err != nil {
+					t.Skipf("set an access control list: %v", err)
+				}
+			}
+			defer func() {
+				_ = unix.Removexattr(path, "system.posix_acl_access")
+				s.ok(os.Chmod(path, info.Mode()))
+			}()
+			for _, args := range [][]string{{"check", "--quick"}, {"status"}, {"config", "verify"}} {
+				_, out := s.run(0, append(args, "--json", "--dir", s.dir)...)
+				if !strings.Contains(out, `"`+tc.code+`"`) && !(tc.mode == 0o602 && strings.Contains(out, `"path-unsafe"`)) ||
+					!strings.Contains(out, path) {
+					t.Errorf("packhouse %s does not report %s of %s\n%s", strings.Join(args, " "), tc.code, path, out)
 				}
 			}
 		})
 	}
+}
+
+// aclFor returns an access control list in the form of the kernel that gives a user rights.
+func aclFor(uid uint32, rights uint16) []byte {
+	list := binary.LittleEndian.AppendUint32(nil, 2) // the version
+	for _, entry := range []struct {
+		tag, rights uint16
+		id          uint32
+	}{{1, 7, 0xffffffff}, {2, rights, uid}, {4, 0, 0xffffffff}, {0x10, rights, 0xffffffff}, {0x20, 0, 0xffffffff}} {
+		list = binary.LittleEndian.AppendUint16(list, entry.tag)
+		list = binary.LittleEndian.AppendUint16(list, entry.rights)
+		list = binary.LittleEndian.AppendUint32(list, entry.id)
+	}
+	return list
 }

@@ -14,6 +14,7 @@ import (
 
 	"packhouse/finding"
 	"packhouse/printable"
+	"packhouse/server/config"
 	"packhouse/spelling"
 	"packhouse/trust"
 )
@@ -25,7 +26,9 @@ type File struct {
 	Optional bool     // it need not exist
 	Secret   bool     // only its owner and its group may read it
 	Holds    []string // keys of secrets it contains: its group may read it, other users must not
+	Guarded  bool     // only its owner and root may write it
 	Owner    *Account // required owner; nil: any
+	Readers  []int    // users whom an access control list may let read a secret, besides the owners
 	Why      string   // cause of a wrong owner: "the server runs as packhouse and could not read it"
 }
 
@@ -98,12 +101,7 @@ func (f File) readByGroup(info fs.FileInfo) bool {
 	if f.Dir || f.Owner.UID == 0 || info.Mode().Perm()&0o040 == 0 {
 		return false
 	}
-	u, err := user.LookupId(strconv.Itoa(f.Owner.UID))
-	if err != nil {
-		return false
-	}
-	groups, err := u.GroupIds()
-	return err == nil && slices.Contains(groups, groupOf(info))
+	return memberOf(f.Owner.UID, groupOf(info))
 }
 
 func (f File) unseen(s *session, err error) Result {
@@ -135,17 +133,102 @@ func (f File) fault(info fs.FileInfo) (r Result, bad bool) {
 		return misplaced(CodeNotDir, f.Path, "a directory"), true
 	case !info.IsDir() && !info.Mode().IsRegular():
 		return misplaced(CodeNotRegular, f.Path, "a file"), true
-	case known && f.Secret && mode&f.closed() != 0:
+	case known && f.Owner != nil && uid != f.Owner.UID && !f.readByGroup(info) && !f.open(mode):
+		return failed("file-owner", fmt.Sprintf("%s belongs to user %s", f.Path, userName(uid)), f.Why, "chown "+f.Owner.Name+" "+printable.Shell(f.Path)), true
+	case !known:
+		return Result{}, false
+	}
+	return f.permissions(mode, uid)
+}
+
+// open reports whether others may read a secret by its mode.
+func (f File) open(mode fs.FileMode) bool {
+	return f.Secret && mode&f.closed() != 0 || len(f.Holds) > 0 && mode&0o007 != 0
+}
+
+// permissions returns the fault of an existing file whose permissions let others read or write what
+// they must not.
+func (f File) permissions(mode fs.FileMode, uid int) (r Result, bad bool) {
+	switch {
+	case f.Secret && f.open(mode):
 		right := "600"
 		if f.Dir {
 			right = "700"
 		}
 		return failed("file-mode", fmt.Sprintf("%s is %04o", f.Path, mode), "others on this machine can read it", "chmod "+right+" "+printable.Shell(f.Path)), true
-	case known && len(f.Holds) > 0 && mode&0o007 != 0:
+	case f.open(mode):
 		return failed("file-mode", fmt.Sprintf("%s is %04o", f.Path, mode),
 			"others on this machine can read it, and "+strings.Join(f.Holds, ", ")+" in it", "chmod o= "+printable.Shell(f.Path)), true
-	case known && f.Owner != nil && uid != f.Owner.UID && !f.readByGroup(info):
-		return failed("file-owner", fmt.Sprintf("%s belongs to user %s", f.Path, userName(uid)), f.Why, "chown "+f.Owner.Name+" "+printable.Shell(f.Path)), true
+	case f.Secret || len(f.Holds) > 0:
+		return f.shared(uid)
+	case f.Guarded:
+		return f.writable()
 	}
 	return Result{}, false
+}
+
+// shared returns the fault of a secret whose access control list lets other users read it.
+func (f File) shared(owner int) (r Result, bad bool) {
+	accepted := append([]int{0, owner}, f.Readers...)
+	if f.Owner != nil {
+		accepted = append(accepted, f.Owner.UID)
+	}
+	for _, g := range trust.Grants(f.Path) {
+		if !g.Read || !g.Group && slices.Contains(accepted, g.ID) || g.Group && anyMember(g.ID, accepted) {
+			continue
+		}
+		entry := fmt.Sprintf("u:%d", g.ID)
+		if g.Group {
+			entry = fmt.Sprintf("g:%d", g.ID)
+		}
+		return failed("file-acl", f.Path+" has an access control list", "its access control list lets "+g.Name()+" read it",
+			"setfacl -x "+entry+" "+printable.Shell(f.Path)), true
+	}
+	return Result{}, false
+}
+
+// anyMember reports whether a user other than root is a member of a group.
+func anyMember(gid int, users []int) bool {
+	return slices.ContainsFunc(users, func(uid int) bool { return uid != 0 && memberOf(uid, strconv.Itoa(gid)) })
+}
+
+// memberOf reports whether a user is a member of a group.
+func memberOf(uid int, gid string) bool {
+	u, err := user.LookupId(strconv.Itoa(uid))
+	if err != nil {
+		return false
+	}
+	groups, err := u.GroupIds()
+	return err == nil && slices.Contains(groups, gid)
+}
+
+// writable returns the fault of a file that other users can write.
+func (f File) writable() (r Result, bad bool) {
+	policy := trust.Self()
+	policy.AnyOwner = true
+	fault := trust.Unsafe(policy.Check(f.Path))
+	if fault == nil || fault.Path != f.Path {
+		return Result{}, false // the check of the configuration reports directories
+	}
+	return failed(config.CodeUnsafe, f.Path+" can be changed by users who must not", fault.Reason, fault.Fix), true
+}
+
+// Exposed returns warnings about files whose permissions let others read secrets, or write what only
+// this program and its user may write.
+func Exposed(files []File) (found []finding.Finding) {
+	for _, f := range files {
+		info, err := os.Stat(f.Path)
+		if err != nil {
+			continue // the checks report it
+		}
+		r, bad := f.fault(info)
+		if !bad || !slices.Contains([]string{"file-mode", "file-acl", config.CodeUnsafe}, r.Finding.Code) {
+			continue
+		}
+		found = append(found, finding.Finding{
+			Severity: finding.Warning, Code: r.Finding.Code, Subject: finding.Subject{File: f.Path},
+			What: r.Finding.What, Remedy: r.Finding.Remedy,
+		})
+	}
+	return found
 }

@@ -20,7 +20,7 @@ import (
 const CodeUnsafe = config.CodeUnsafe
 
 // controlFiles determine what setup does. Only root and the acting user may be able to write them.
-var controlFiles = []string{ConfigFile, AnswersFile, ManifestFile, CAKeyFile, PasswordsFile}
+var controlFiles = []string{ConfigFile, AnswersFile, ManifestFile, CAKeyFile, CACertFile, PasswordsFile}
 
 // programFiles are control files and directories that only this program writes, and never as links.
 var programFiles = []string{WorkDir, CompleteDir, UndoneDir, BackupDir, ManifestFile, PasswordsFile}

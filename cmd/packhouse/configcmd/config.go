@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -179,7 +181,14 @@ func verifyConfig(ctx context.Context, a *cli.App, path string) (*config.Loaded,
 		Running: running, MayRun: true, Users: deployment.ServersOf(path), Now: a.Now,
 		Bucket: func(ctx context.Context, c *config.Config) ([]finding.Finding, error) { return tryBucket(ctx, a, c) },
 	}
-	return loaded, append(problems, verify.Run(ctx, loaded, probes)...)
+	problems = append(problems, verify.Run(ctx, loaded, probes)...)
+	for _, f := range deployment.ExposedFiles(path, loaded) {
+		reported := func(p finding.Finding) bool { return strings.Contains(p.What, f.File) }
+		if !slices.ContainsFunc(problems, reported) {
+			problems = append(problems, f)
+		}
+	}
+	return loaded, problems
 }
 
 // tryBucket opens and closes the store in a bucket, as serve does, and returns what serve would log

@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strconv"
 
+	"packhouse/cmd/packhouse/cli"
+	"packhouse/finding"
 	"packhouse/server/config"
 	"packhouse/setup/check"
 	"packhouse/setup/installation"
@@ -20,13 +22,15 @@ func files(s Subject, loaded *config.Loaded, as *check.Account) []check.File {
 		read = fmt.Sprintf("the server runs as %s, and cannot read it", as.Name)
 		write = fmt.Sprintf("the server runs as %s, and cannot write there", as.Name)
 	}
-	list := []check.File{{Path: s.Config, Holds: loaded.SecretsInFile()}}
+	readers := ServersOf(s.Config)
+	list := []check.File{{Path: s.Config, Holds: loaded.SecretsInFile(), Readers: readers}}
 	if c.Auth.Method == config.AuthHtpasswd {
-		list = append(list, check.File{Path: c.Auth.Htpasswd.Path, Secret: true, Owner: as, Why: read})
+		list = append(list, check.File{Path: c.Auth.Htpasswd.Path, Secret: true, Owner: as, Why: read, Readers: readers})
 	}
 	if tls := c.HTTP.TLS; tls.Certificate != "" {
 		list = append(
-			list, check.File{Path: tls.Certificate}, check.File{Path: tls.Key, Secret: true, Owner: as, Why: read},
+			list, check.File{Path: tls.Certificate},
+			check.File{Path: tls.Key, Secret: true, Owner: as, Why: read, Readers: readers},
 		)
 	} else if cache := tls.LetsEncrypt.CacheFile; tls.LetsEncrypt.Enabled() && filepath.IsAbs(cache) {
 		list = append(list, check.File{Path: cache, Dir: true, Optional: true, Secret: true, Owner: as, Why: write})
@@ -43,8 +47,26 @@ func files(s Subject, loaded *config.Loaded, as *check.Account) []check.File {
 			Why: "the CA's key belongs to root, and the server never reads it: " +
 				"anyone who takes over the server could sign certificates that clients trust",
 		})
+		for _, name := range []string{installation.PasswordsFile, installation.BackupDir} {
+			list = append(list, check.File{
+				Path: filepath.Join(s.Installed.Dir, name), Dir: name == installation.BackupDir, Optional: true, Secret: true,
+			})
+		}
+		list = append(list, check.File{
+			Path: filepath.Join(s.Installed.Dir, installation.HandoffFile), Optional: true, Guarded: true,
+		})
 	}
 	return list
+}
+
+// ExposedFiles returns warnings about the files of a configuration and its installation whose
+// permissions let others read secrets, or write what only packhouse may write.
+func ExposedFiles(path string, loaded *config.Loaded) []finding.Finding {
+	s := Subject{Config: path}
+	if dir := filepath.Dir(path); path != "" && filepath.Base(path) == installation.ConfigFile && cli.HasManifest(dir) {
+		s.Installed = &installation.Installed{Dir: dir}
+	}
+	return check.Exposed(files(s, loaded, nil))
 }
 
 // ofCAKey returns the required owner of the CA's key: root, if root owns the installation.

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -61,8 +62,13 @@ func (v *verifier) permissions() {
 	for _, path := range c.HTTP.TLS.ClientCAs {
 		check(shared, "http.tls.clientcas", path)
 	}
-	if c.Storage.Driver == config.Filesystem {
-		check(shared, "storage.filesystem.rootdirectory", c.Storage.Filesystem.RootDirectory)
+	if root := c.Storage.Filesystem.RootDirectory; c.Storage.Driver == config.Filesystem {
+		check(shared, "storage.filesystem.rootdirectory", root)
+		below := shared // the owner of the store writes all of it
+		below.Users = append(slices.Clone(shared.Users), ownersOf(root)...)
+		for _, path := range storePlaces(root) {
+			check(below, "storage.filesystem.rootdirectory", path)
+		}
 	}
 	check(shared, "log.audit.path", c.Log.Audit.Path)
 	for _, f := range found {
@@ -72,6 +78,57 @@ func (v *verifier) permissions() {
 		}
 		v.fault(severity, f.fault, f.keys...)
 	}
+}
+
+// mostPlaces limits the directories of a store whose permissions are checked.
+const mostPlaces = 64
+
+// storePlaces returns the upper directories of a store on disk, and the record of the installation
+// that owns it. It returns no links, which an administrator may have made to another disk.
+func storePlaces(root string) (places []string) {
+	for _, below := range []string{
+		"docker", "docker/registry", "docker/registry/v2", "docker/registry/v2/blobs", "docker/registry/v2/blobs/sha256",
+		"docker/registry/v2/repositories", "packhouse", "packhouse/installation.json", "packhouse/v1",
+	} {
+		place := filepath.Join(root, filepath.FromSlash(below))
+		info, err := os.Lstat(place)
+		if err == nil && (info.IsDir() || info.Mode().IsRegular()) {
+			places = append(places, place)
+		}
+	}
+	for _, parent := range []string{"packhouse/v1", "docker/registry/v2/repositories"} {
+		for _, name := range directories(root, parent) {
+			places = append(places, filepath.Join(root, filepath.FromSlash(parent), name))
+		}
+	}
+	return places
+}
+
+// directories returns the names of at most mostPlaces directories in a directory of the store. It
+// follows no link and waits for no pipe.
+func directories(root, name string) (names []string) {
+	top, err := trust.OpenRoot(root)
+	if err != nil {
+		return nil // the check of the storage reports it
+	}
+	defer top.Close()
+	above, err := top.Sub(path.Dir(name))
+	if err != nil {
+		return nil
+	}
+	defer above.Close()
+	dir, err := above.Open(path.Base(name), os.O_RDONLY, 0)
+	if err != nil {
+		return nil
+	}
+	defer dir.Close()
+	entries, _ := dir.ReadDir(mostPlaces) // a file has none
+	for _, entry := range entries {
+		if entry.IsDir() {
+			names = append(names, entry.Name())
+		}
+	}
+	return names
 }
 
 // fault reports a path that other users can modify, once, with the keys that lead to it. The key ""
