@@ -34,7 +34,7 @@ func TestHelpIsAboutTheScreen(t *testing.T) {
 
 // A path is shown as it is going to be written, where it was typed in another way.
 func TestPathsAreToldWhole(t *testing.T) {
-	home := t.TempDir()
+	const home = "/home/ann" // short, so that it is on one line
 	t.Setenv("HOME", home)
 	o := fixtureOptions()
 	o.Steps = []question.Step{
