@@ -16,6 +16,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"packhouse/server/auth/htpasswd"
 	"packhouse/server/config"
 	"packhouse/server/problem"
 )
@@ -96,6 +97,23 @@ func TestSameWork(t *testing.T) {
 	}
 	if b.try("cheap", "right", home); len(b.hashes()) != 1 {
 		t.Error("a right password costs more than one comparison")
+	}
+}
+
+// TestCostlyHash verifies that one costly hash makes only guesses at its own user costly.
+func TestCostlyHash(t *testing.T) {
+	b := newBench(t, line(t, "costly", "right", htpasswd.MaxCost)+line(t, "cheap", "right", lowCost))
+	for user, most := range map[string]int{"unknown": 1 << 12, "cheap": 1 << 12, "costly": 1 << htpasswd.MaxCost} {
+		if got := b.try(user, "wrong", home); got != http.StatusUnauthorized {
+			t.Errorf("%s: status %d", user, got)
+		}
+		work := 0
+		for _, cost := range b.hashes() {
+			work += 1 << cost
+		}
+		if work != most {
+			t.Errorf("%s: %d rounds, want %d", user, work, most)
+		}
 	}
 }
 

@@ -19,7 +19,7 @@ type account struct {
 	known bool
 	hash  []byte // the dummy for an unknown user
 	// pad are hashes to also compare after a failure, so that it takes as long as for the highest
-	// cost.
+	// cost, up to costliest.
 	pad [][]byte
 }
 
@@ -33,9 +33,14 @@ func (u *users) lookup(user string) account {
 	return account{hash: u.dummy}
 }
 
+// costliest bounds the cost of comparisons for unknown users and the padding, so that one costly
+// hash does not let anyone spend seconds of CPU time per guess. Wrong passwords of a user with a
+// higher cost take longer than those of others.
+const costliest = 12
+
 // newUsers indexes a parsed file.
 func newUsers(f *htpasswd.File) *users {
-	most := f.MaxCost()
+	most := min(f.MaxCost(), costliest)
 	u := &users{accounts: map[string]account{}, dummy: dummyHash(most), digest: f.Digest()}
 	for _, name := range f.Users() {
 		hash, ok := f.Lookup(name)

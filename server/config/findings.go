@@ -47,6 +47,8 @@ const (
 	CodeClientAuth       = "config-client-auth"       // clientauth verifies nothing
 	CodeLockoutWeak      = "config-lockout-weak"      // the lockout permits very many guesses
 	CodeLockoutLong      = "config-lockout-long"      // wrong passwords of others keep a user out for hours
+	CodeHashCostly       = "config-hash-costly"       // a hash whose comparison takes very long
+	CodeHashWeak         = "config-hash-weak"         // a hash that can be guessed quickly
 	CodeLimitsHigh       = "config-limits-high"       // a limit so large that it protects nothing
 	CodeHeadersRemoved   = "config-headers-removed"   // a protecting header is not sent
 	CodeOriginPlain      = "config-origin-plain"      // a plain HTTP site may use a registry with TLS

@@ -9,7 +9,7 @@ import (
 	"packhouse/server/config"
 )
 
-// TestPlaceholderPasswords verifies that the check finds passwords of documentation, and --quick does not try.
+// TestPlaceholderPasswords verifies that the check finds passwords that attackers try first, and --quick does not try.
 func TestPlaceholderPasswords(t *testing.T) {
 	for _, tc := range []struct {
 		name, password string
@@ -19,6 +19,8 @@ func TestPlaceholderPasswords(t *testing.T) {
 		{"its own", "a password of its own", false, NotProven},
 		{"of the vendor", "yourPasswordHere", false, Failed},
 		{"of the vendor's form", "{enter your secure password choice}", false, Failed},
+		{"empty", "", false, Failed},
+		{"the user's name", "admin", false, Failed},
 		{"not tried", "yourPasswordHere", true, NotProven},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

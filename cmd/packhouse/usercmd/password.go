@@ -66,7 +66,7 @@ func passwordOf(a *cli.App, name string, o passwordOptions, generate bool) (setu
 	}
 	if err := htpasswd.ValidatePassword(name, []byte(password.Reveal())); err != nil {
 		return "", cli.UsageError(
-			cli.WithHint(fmt.Errorf("%s%w", source, err), "choose a password of 1 to 72 bytes that only you know"),
+			cli.WithHint(fmt.Errorf("%s%w", source, err), "choose a password of 8 to 72 characters that only you know"),
 		)
 	}
 	return password, nil

@@ -50,6 +50,22 @@ func (f *File) Lookup(user string) (hash []byte, ok bool) {
 	return []byte(f.lines[i].hash), true
 }
 
+// CostsOutside returns the users whose hash has a bcrypt cost below lowest, and those whose cost is
+// above highest, in file order.
+func (f *File) CostsOutside(lowest, highest int) (below, above []string) {
+	for _, name := range f.Users() {
+		hash, _ := f.Lookup(name)
+		switch cost, err := Cost(hash); {
+		case err != nil:
+		case cost < lowest:
+			below = append(below, name)
+		case cost > highest:
+			above = append(above, name)
+		}
+	}
+	return below, above
+}
+
 // MaxCost returns the highest bcrypt cost of any user, or DefaultCost if there are none.
 // Comparisons for unknown users use this cost, so that response times do not reveal who exists.
 func (f *File) MaxCost() int {

@@ -114,6 +114,9 @@ func TestValidatePassword(t *testing.T) {
 	}
 	for bad, says := range map[string]string{
 		"":                         "empty",
+		"x":                        "too short",
+		"canary7":                  "too short",
+		"éééé":                     "too short",
 		"Somebody":                 "own name",
 		"Harbor12345":              "documentation",
 		"admin":                    "documentation",

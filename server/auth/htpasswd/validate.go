@@ -61,8 +61,11 @@ var placeholders = [...]string{
 	"sampleaccesskey", "samplesecretkey", "accesskey", "secretkey", "mysecretpassword", "passwordhere",
 }
 
-// ValidatePassword returns an error if a password is empty, longer than 72 bytes
-// (ErrPasswordTooLong), equal to the user name, known from documentation, or contains invisible
+// minPassword is the minimum number of characters of a new password (NIST SP 800-63B, section 5.1.1).
+const minPassword = 8
+
+// ValidatePassword returns an error if a new password is empty, shorter than 8 characters, longer
+// than 72 bytes (ErrPasswordTooLong), equal to the user name, known from documentation, or contains invisible
 // characters. The error never contains the password.
 func ValidatePassword(name string, password []byte) error {
 	switch {
@@ -79,6 +82,9 @@ func ValidatePassword(name string, password []byte) error {
 	}
 	if r, found := unseen(string(password)); found {
 		return fmt.Errorf("password holds the invisible character %U, perhaps from pasting", r)
+	}
+	if n := utf8.RuneCount(password); n < minPassword {
+		return fmt.Errorf("password is too short: it needs at least %d characters", minPassword)
 	}
 	return nil
 }

@@ -12,7 +12,7 @@ import (
 
 // Limits beyond which a setting protects nothing. They are far above the defaults.
 const (
-	maxGuesses       = 40_000 // passwords per hour for a user from an address
+	maxGuesses       = 10_000 // passwords per hour for a user from an address
 	maxConnections   = 1_000_000
 	maxRequests      = 100_000
 	maxUploads       = 10_000
@@ -80,7 +80,7 @@ func (v *verifier) unsafeSettings() {
 		},
 		{
 			htpasswd && guessesPerHour(lockout) > maxGuesses, config.CodeLockoutWeak, "auth.htpasswd.lockout",
-			": it permits more than 40,000 guesses per hour for a user from one address",
+			": it permits more than 10,000 guesses per hour for a user from one address",
 			"use its defaults: attempts: 10, window: 5m, delay: 1s",
 		},
 		{

@@ -110,6 +110,7 @@ func TestUnsafeSettings(t *testing.T) {
 		{"lockout: attempts", lockout("attempts: 1000000"), []string{config.CodeLockoutWeak}},
 		{"lockout: no delay", lockout("delay: 0s"), []string{config.CodeLockoutWeak}},
 		{"lockout: a window that ends at once", lockout("attempts: 100, window: 1s"), []string{config.CodeLockoutWeak}},
+		{"lockout: a window of two seconds", lockout("window: 2s"), []string{config.CodeLockoutWeak}},
 		{"lockout: stricter", lockout("attempts: 3, window: 1h, delay: 2s"), nil},
 		{"limits: connections", limits("connections: 2000000000"), []string{config.CodeLimitsHigh}},
 		{"limits: requests", limits("requests: 1000000"), []string{config.CodeLimitsHigh}},
@@ -138,6 +139,35 @@ func TestUnsafeSettings(t *testing.T) {
 			}
 			if got = slices.Compact(got); !slices.Equal(got, test.want) {
 				t.Errorf("got %v, want %v", got, test.want)
+			}
+		})
+	}
+}
+
+// TestUnusualHashes verifies that hashes are reported that are quick to guess, or take very long to
+// compare.
+func TestUnusualHashes(t *testing.T) {
+	const document = "version: 0.1\nstorage: inmemory\nhttp: {addr: 'localhost:5000'}\n" +
+		"auth: {htpasswd: {realm: r, path: $/htpasswd-basic}}\n"
+	for cost, want := range map[string]finding.Finding{
+		"04": {Code: config.CodeHashWeak, Severity: finding.Note},
+		"09": {Code: config.CodeHashWeak, Severity: finding.Note},
+		"10": {},
+		"12": {},
+		"13": {Code: config.CodeHashCostly, Severity: finding.Warning},
+		"16": {Code: config.CodeHashCostly, Severity: finding.Warning},
+	} {
+		t.Run(cost, func(t *testing.T) {
+			p := newPlace(t)
+			p.write("htpasswd-basic", "admin:"+strings.Replace(knownHash, "$10$", "$"+cost+"$", 1)+"\n", 0o600)
+			var got finding.Finding
+			for _, f := range Run(t.Context(), p.load(document), Probes{Listen: allFree}) {
+				if f.Code == config.CodeHashWeak || f.Code == config.CodeHashCostly {
+					got = f
+				}
+			}
+			if got.Code != want.Code || got.Severity != want.Severity || got.Code != "" && !strings.Contains(got.What, `"admin"`) {
+				t.Errorf("got %s, want %s of severity %q", got, want.Code, want.Severity)
 			}
 		})
 	}

@@ -249,6 +249,7 @@ func (v *verifier) users() {
 			" names a file without any user who could log in: %s", config.QuotePath(c.Htpasswd.Path))
 		return
 	}
+	v.hashes(file)
 	admins := 0
 	for _, role := range []struct {
 		key   string
@@ -274,6 +275,26 @@ func (v *verifier) users() {
 		v.warnf(config.CodeUsers, "auth.htpasswd.roles.admin",
 			"add a user called admin, or name one in auth.htpasswd.roles.admin",
 			": no user is an admin, so no one can delete")
+	}
+}
+
+// hashes reports hashes with an unusual bcrypt cost.
+func (v *verifier) hashes(file *htpasswd.File) {
+	const (
+		key     = "auth.htpasswd.path"
+		costly  = 12
+		another = "packhouse user passwd NAME stores a new password with cost 10"
+	)
+	weak, slow := file.CostsOutside(htpasswd.DefaultCost, costly)
+	if len(slow) > 0 {
+		v.add(finding.Warning, config.CodeHashCostly, key,
+			fmt.Sprintf(" has hashes with a bcrypt cost above %d, whose users anyone can name to keep the server busy for seconds: %s",
+				costly, several(slow)), another)
+	}
+	if len(weak) > 0 {
+		v.add(finding.Note, config.CodeHashWeak, key,
+			fmt.Sprintf(" has hashes with a bcrypt cost below %d, which are quick to guess if the file leaks: %s",
+				htpasswd.DefaultCost, several(weak)), another)
 	}
 }
 

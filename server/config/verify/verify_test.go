@@ -34,7 +34,7 @@ type place struct {
 	t   testing.TB
 }
 
-const knownHash = "$2y$04$aP0U2qkMz0rJ3bW2m7oEjuSxqEt9Q8pFz0d7bq8nY1Xv2cT5h6iKa"
+const knownHash = "$2y$10$aP0U2qkMz0rJ3bW2m7oEjuSxqEt9Q8pFz0d7bq8nY1Xv2cT5h6iKa"
 
 func newPlace(t testing.TB) place {
 	t.Helper()
