@@ -115,7 +115,7 @@ func KeepsStore(in *installation.Installed) error {
 	}
 	if link, target := installation.LinkInStore(root); link != "" {
 		return refuse(fmt.Sprintf("%s is a link to %s, and nothing is removed through a link", link, target),
-			"leave out --data, and remove "+target+" yourself")
+			"leave out --data, and remove the link with rm "+setup.Shell(link))
 	}
 	legacy := in.Manifest == nil || in.Manifest.ID == ""
 	switch {
