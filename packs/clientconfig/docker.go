@@ -56,7 +56,7 @@ func dockerStore() (*credentials.DynamicStore, error) {
 // trustedOwner returns an error if this user must not use a file with settings or passwords. Root
 // refuses a path that another user can write; other users refuse one that a third user owns.
 func trustedOwner(path, remedy string) error {
-	fault := trust.Unsafe(trust.Self().Check(path))
+	fault := ownerFault(path)
 	switch {
 	case fault == nil:
 		return nil
@@ -64,18 +64,26 @@ func trustedOwner(path, remedy string) error {
 		return failure(fault, fmt.Sprintf(
 			"%s, or set HOME to the home directory of root (sudo -H); to keep this path: %s", remedy, fault.Fix,
 		))
-	case fault.Foreign:
-		return failure(fault, remedy)
 	}
-	return nil
+	return failure(fault, remedy)
+}
+
+// ownerFault returns why this user must not use a file or run a program, or nil: root, because another
+// user can change it; other users, because a third user owns it.
+func ownerFault(path string) *trust.Error {
+	fault := trust.Unsafe(trust.Self().Check(path))
+	if fault != nil && os.Geteuid() != 0 && !fault.Foreign {
+		return nil
+	}
+	return fault
 }
 
 // verifyHelpers returns an error if docker's configuration names a credential helper that is not
-// the plain name of a program in an absolute directory of PATH.
+// the plain name of a program in an absolute directory of PATH, or one that another user can change.
 func verifyHelpers(path string) error {
 	text, err := os.ReadFile(path) //nolint:gosec // its owner was verified
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil
+		return verifyDefaultHelpers()
 	}
 	if err != nil {
 		return fmt.Errorf("read docker's configuration: %w", err)
@@ -84,9 +92,14 @@ func verifyHelpers(path string) error {
 	var file map[string]json.RawMessage
 	var store string
 	var helpers map[string]string
+	var auths map[string]json.RawMessage
 	_ = json.Unmarshal(text, &file) // the store reports invalid JSON
 	_ = json.Unmarshal(file["credsStore"], &store)
 	_ = json.Unmarshal(file["credHelpers"], &helpers)
+	_ = json.Unmarshal(file["auths"], &auths)
+	if store == "" && len(helpers) == 0 && len(auths) == 0 {
+		return verifyDefaultHelpers()
+	}
 	if err := verifyHelper(store); err != nil {
 		return failure(fmt.Errorf("credsStore in %s: %w", path, err), "correct or remove credsStore in "+path)
 	}
@@ -99,7 +112,17 @@ func verifyHelpers(path string) error {
 	return nil
 }
 
-// verifyHelper verifies the name of one credential helper. An empty name means none.
+func verifyDefaultHelpers() error {
+	for _, name := range defaultHelpers {
+		if err := verifyHelper(name); err != nil {
+			return failure(fmt.Errorf("find credential helper: %w", err), "remove the directory from PATH")
+		}
+	}
+	return nil
+}
+
+// verifyHelper verifies the name of one credential helper, and that no other user can change the
+// program. An empty name means none.
 func verifyHelper(name string) error {
 	if strings.ContainsFunc(name, func(r rune) bool { return !strings.ContainsRune(helperLetters, r) }) {
 		return fmt.Errorf("%q is not a valid name of a credential helper: use letters, digits, '-', '_' and '.'", name)
@@ -111,8 +134,17 @@ func verifyHelper(name string) error {
 	if errors.Is(err, exec.ErrDot) || err == nil && !filepath.IsAbs(program) {
 		return fmt.Errorf("run %s: PATH contains a relative directory, and the program is in it", helperPrefix+name)
 	}
+	if err == nil {
+		if fault := ownerFault(program); fault != nil {
+			return fmt.Errorf("run %s: %w", program, fault)
+		}
+	}
 	return nil // a missing program is reported when it is needed
 }
+
+// defaultHelpers are the helpers that the store uses if docker's configuration names none and has no
+// passwords.
+var defaultHelpers = []string{"pass", "secretservice", "osxkeychain", "wincred"}
 
 // Unencrypted returns the path of docker's configuration if it contains the password of a server
 // unencrypted, because no credential helper is configured; otherwise "".
