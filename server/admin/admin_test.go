@@ -209,11 +209,12 @@ func TestSilentServer(t *testing.T) {
 			}
 			defer c.Close()
 			if errors.Is(tc.want, errSlow) {
-				c.patience, c.idle = 20*time.Millisecond, 20*time.Millisecond
+				c.prompt, c.idle = 20*time.Millisecond, 20*time.Millisecond // Reload needs no longer either
 			}
 			_, err = c.Status(t.Context())
+			_, reloaded := c.Reload(t.Context())
 			_, streamed := c.Collect(t.Context(), CollectRequest{}, nil)
-			for what, err := range map[string]error{"status": err, "gc": streamed} {
+			for what, err := range map[string]error{"status": err, "reload": reloaded, "gc": streamed} {
 				if !errors.Is(err, tc.want) || !strings.Contains(err.Error(), path) {
 					t.Errorf("%s: %v", what, err)
 				}

@@ -26,14 +26,16 @@ type Client struct {
 	pid      int
 	http     *http.Client
 	patience time.Duration // for a whole answer that is not a stream
+	prompt   time.Duration // the same for one that needs no work
 	idle     time.Duration // for the next byte of a stream
 }
 
 // A process that has taken the place of the server may never answer, or never end its answer.
 const (
 	patience   = time.Minute
+	prompt     = 10 * time.Second
 	idle       = 8 * Heartbeat
-	mostAnswer = 16 << 20 // bytes of an answer that is not a stream
+	mostAnswer = 4 << 20 // bytes of an answer that is not a stream
 	mostLine   = 32 << 20 // bytes of a line of a stream
 )
 
@@ -90,7 +92,7 @@ func Dial(path string, users ...int) (*Client, error) {
 	transport := &http.Transport{
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) { return servers.dial(ctx, path) },
 	}
-	return &Client{path: path, pid: other.pid, http: &http.Client{Transport: transport}, patience: patience, idle: idle}, nil
+	return &Client{path: path, pid: other.pid, http: &http.Client{Transport: transport}, patience: patience, prompt: prompt, idle: idle}, nil
 }
 
 // Path returns the path of the socket.
@@ -106,20 +108,24 @@ func (c *Client) Close() { c.http.CloseIdleConnections() }
 // Status returns the state of the server.
 func (c *Client) Status(ctx context.Context) (Status, error) {
 	var s Status
-	return s, c.call(ctx, http.MethodGet, PathStatus, nil, &s)
+	return s, c.call(ctx, c.prompt, http.MethodGet, PathStatus, nil, &s)
 }
 
 // Reload makes the server load its configuration again. A refused configuration is reported in
-// Reload.Error and is not an error.
+// Reload.Error and is not an error. Because a reload can take long, Reload first verifies that the
+// server answers.
 func (c *Client) Reload(ctx context.Context) (Reload, error) {
 	var r Reload
-	return r, c.call(ctx, http.MethodPost, PathReload, nil, &r)
+	if _, err := c.Status(ctx); err != nil {
+		return r, err
+	}
+	return r, c.call(ctx, c.patience, http.MethodPost, PathReload, nil, &r)
 }
 
 // Probe returns a probe identity with a role. It is valid for one minute.
 func (c *Client) Probe(ctx context.Context, role string) (user, password string, err error) {
 	var id ProbeIdentity
-	err = c.call(ctx, http.MethodPost, PathProbe, ProbeRequest{role}, &id)
+	err = c.call(ctx, c.prompt, http.MethodPost, PathProbe, ProbeRequest{role}, &id)
 	return id.User, id.Password, err
 }
 
@@ -166,7 +172,7 @@ func (c *Client) Reindex(ctx context.Context) (storage.ReindexReport, error) {
 // Packs returns the versions of packs that Palette does not install.
 func (c *Client) Packs(ctx context.Context) (PackReport, error) {
 	var r PackReport
-	return r, c.call(ctx, http.MethodGet, PathPacks, nil, &r)
+	return r, c.call(ctx, c.patience, http.MethodGet, PathPacks, nil, &r)
 }
 
 // Delete makes the server delete a manifest or a blob. Content that a tag needs is reported in the
@@ -176,9 +182,9 @@ func (c *Client) Delete(ctx context.Context, r DeleteRequest) (Deletion, error) 
 	return done, c.stream(ctx, PathDelete, r, &done, nil)
 }
 
-// call sends one request and decodes the response.
-func (c *Client) call(ctx context.Context, method, path string, in, out any) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, c.patience, errSlow)
+// call sends one request and decodes the response, within a time.
+func (c *Client) call(ctx context.Context, within time.Duration, method, path string, in, out any) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, within, errSlow)
 	defer cancel()
 	answer, err := c.send(ctx, method, path, in)
 	if err != nil {

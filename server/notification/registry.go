@@ -3,6 +3,7 @@ package notification
 import (
 	"context"
 	"net/http"
+	"strings"
 	"time"
 
 	"packhouse/server/auth"
@@ -36,6 +37,15 @@ func (g Registry) Notify(e registry.Event) {
 	}
 }
 
+// mostHeader is the maximum number of bytes of a header in an event, so that clients cannot make
+// events as large as all their headers.
+const mostHeader = 256
+
+// clip returns the first bytes of a header.
+func clip(s string) string {
+	return strings.ToValidUTF8(s[:min(len(s), mostHeader)], "")
+}
+
 // event converts an event. Its ID and tag are empty.
 func (g Registry) event(e registry.Event) Event {
 	r := e.Request
@@ -52,7 +62,7 @@ func (g Registry) event(e registry.Event) Event {
 			Repository: e.Repository.String(), FromRepository: e.From.String(),
 		},
 		Request: Request{
-			ID: NewID(), Addr: auth.ClientOf(r).String(), Host: r.Host, Method: r.Method, UserAgent: r.UserAgent(),
+			ID: NewID(), Addr: auth.ClientOf(r).String(), Host: clip(r.Host), Method: r.Method, UserAgent: clip(r.UserAgent()),
 		},
 	}
 	if e.Digest == "" {

@@ -20,7 +20,7 @@ const RenderCommand = "render"
 
 // Limits of rendering one pack. The largest community pack needs 3 s and 200 MiB.
 const (
-	renderTime   = 2 * time.Minute
+	renderTime   = 30 * time.Second
 	renderMemory = 1 << 30 // bytes
 	renderOutput = 8 << 20 // bytes
 )

@@ -26,6 +26,9 @@ const (
 	// mostNodes limits the number of parts of a README: lines, cells, bold words. Each takes some
 	// hundred bytes.
 	mostNodes = 60_000
+	// mostDepth limits how deep blocks are nested: a list in a list adds two levels. For every line,
+	// the parser visits all blocks that are open.
+	mostDepth = 100
 )
 
 // meter limits the work of one parser.
@@ -120,7 +123,18 @@ func (b meteredBlock) Open(parent ast.Node, reader text.Reader, pc parser.Contex
 	if node != nil {
 		b.meter.count(1)
 	}
+	if node != nil && deeper(parent, mostDepth) {
+		b.meter.left = -1
+	}
 	return node, state
+}
+
+// deeper reports whether a node has at least limit ancestors.
+func deeper(n ast.Node, limit int) bool {
+	for ; n != nil && limit > 0; n = n.Parent() {
+		limit--
+	}
+	return n != nil
 }
 
 func (b meteredBlock) Continue(node ast.Node, reader text.Reader, pc parser.Context) parser.State {

@@ -32,6 +32,8 @@ var laborious = map[string]string{
 	"code":          strings.Repeat("`a``", enough/4),
 	"comments":      strings.Repeat("a <!-- ", enough/7),
 	"in a heading":  "# " + strings.Repeat("[a](", enough/4),
+	"nested lists":  strings.Repeat("- ", 1500) + "a",
+	"nested quotes": strings.Repeat("> ", 1500) + "a",
 	"in a list":     "- " + strings.Repeat("[a](", enough/4),
 }
 
