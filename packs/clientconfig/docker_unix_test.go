@@ -54,8 +54,11 @@ func TestHelperOfAnotherUser(t *testing.T) {
 			t.Setenv("DOCKER_CONFIG", config)
 			t.Setenv("PATH", bin)
 			_, err := dockerStore()
-			if refused := err != nil && strings.Contains(err.Error(), program) && strings.Contains(err.Error(), "another user"); refused != tc.refused || !refused && err != nil {
+			if (err != nil) != tc.refused {
 				t.Errorf("%v, want a refusal: %v", err, tc.refused)
+			}
+			if err != nil && (!strings.Contains(err.Error(), program) || !strings.Contains(err.Error(), "another user")) {
+				t.Errorf("%v, want the program and its owner", err)
 			}
 		})
 	}

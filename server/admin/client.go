@@ -35,7 +35,7 @@ const (
 	patience   = time.Minute
 	prompt     = 10 * time.Second
 	idle       = 8 * Heartbeat
-	mostAnswer = 4 << 20 // bytes of an answer that is not a stream
+	mostAnswer = 4 << 20  // bytes of an answer that is not a stream
 	mostLine   = 32 << 20 // bytes of a line of a stream
 )
 

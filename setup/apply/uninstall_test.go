@@ -123,7 +123,8 @@ func TestLinkedStore(t *testing.T) {
 		t.Errorf("uninstall: %v, want a refusal that names the link and its target", err)
 	}
 	// Another user may have planted the link, so that its target is a system directory.
-	if refusal, ok := errors.AsType[*finding.Error](err); ok && !strings.HasSuffix(refusal.Findings[0].Remedy, "rm "+link) {
+	refusal, ok := errors.AsType[*finding.Error](err)
+	if ok && !strings.HasSuffix(refusal.Findings[0].Remedy, "rm "+link) {
 		t.Errorf("remedy: %s, want one that removes only the link", refusal.Findings[0].Remedy)
 	}
 	if err := plan.RemovePlannedStore(planned); err != nil {

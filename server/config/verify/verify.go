@@ -287,9 +287,9 @@ func (v *verifier) hashes(file *htpasswd.File) {
 	)
 	weak, slow := file.CostsOutside(htpasswd.DefaultCost, costly)
 	if len(slow) > 0 {
-		v.add(finding.Warning, config.CodeHashCostly, key,
-			fmt.Sprintf(" has hashes with a bcrypt cost above %d, whose users anyone can name to keep the server busy for seconds: %s",
-				costly, several(slow)), another)
+		v.warnf(config.CodeHashCostly, key, another,
+			" has hashes with a bcrypt cost above %d, so each guess at these users takes very long: %s",
+			costly, several(slow))
 	}
 	if len(weak) > 0 {
 		v.add(finding.Note, config.CodeHashWeak, key,
