@@ -92,6 +92,9 @@ func (dir signInsOnDisk) Save(_ context.Context, record []byte) error {
 	if err != nil {
 		return err
 	}
+	if info, err := root.Stat("."); err == nil {
+		trust.Inherit(f, info)
+	}
 	_, err = f.Write(record)
 	if err == nil {
 		err = f.Sync()

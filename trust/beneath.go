@@ -113,11 +113,19 @@ func (d *Dir) Replace(name, staged string, data []byte, mode fs.FileMode) error 
 	if err != nil {
 		return err
 	}
+	d.Inherit(f)
 	_, err = f.Write(data)
 	if err = errors.Join(err, f.Close()); err != nil {
 		return err
 	}
 	return d.Rename(staged, d, name)
+}
+
+// Inherit gives a file that was made in d with os.O_EXCL to the owner of d, as the function [Inherit].
+func (d *Dir) Inherit(f *os.File) {
+	if info, err := os.Stat(d.path); err == nil {
+		Inherit(f, info)
+	}
 }
 
 const regularFile = "a regular file"

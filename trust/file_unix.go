@@ -54,6 +54,15 @@ func OpenLog(path string, mode fs.FileMode) (*os.File, error) {
 	return regular(path, f, err)
 }
 
+// Inherit gives a file to the owner and group of the directory that it was made in, if root made it in
+// a directory of another user. f must have been opened with os.O_EXCL. It ignores errors: some file
+// systems have no owners.
+func Inherit(f *os.File, dir fs.FileInfo) {
+	if uid, gid := owners(dir); os.Geteuid() == 0 && uid > 0 {
+		_ = f.Chown(uid, gid)
+	}
+}
+
 // openChecked opens a regular file that a policy accepts. It follows the links in path while it checks
 // them, and none when it opens the file.
 func openChecked(path string, policy Policy, flags int, mode fs.FileMode) (*os.File, error) {

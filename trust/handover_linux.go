@@ -8,14 +8,20 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// HandOver gives what root made below d since a time, in directories of other users, to the user and group of the directory that holds it.
-// It follows no links, and leaves files with further hard links as they are. File systems that do not record when a file was made are left
-// as they are. Only root may call it.
+// HandOver gives the directories that root made below d since a time, in directories of other users, with all that root made in them, to the
+// user and group of the directory that holds them. It leaves files directly in directories of other users, who can have moved a file of root
+// there: the program that makes them calls [Inherit]. It follows no links, and leaves files with further hard links as they are. File systems
+// that do not record when a file was made are left as they are. Only root may call it.
 func (d *Dir) HandOver(since time.Time) error {
 	var own unix.Statx_t
 	if err := unix.Statx(int(d.file.Fd()), "", unix.AT_EMPTY_PATH, unix.STATX_BASIC_STATS, &own); err != nil {
 		return &os.PathError{Op: "stat", Path: d.path, Err: err}
 	}
+	return d.handOver(&own, false, since)
+}
+
+// handOver gives the entries of d to an owner. closed is whether only root can have put them there.
+func (d *Dir) handOver(owner *unix.Statx_t, closed bool, since time.Time) error {
 	names, err := d.Names()
 	if err != nil {
 		return err
@@ -31,7 +37,7 @@ func (d *Dir) HandOver(since time.Time) error {
 			return err
 		})
 		if err == nil {
-			err = handOver(f, &own, since)
+			err = handOver(f, owner, closed, since)
 			_ = f.Close()
 		}
 		if !errors.Is(err, os.ErrNotExist) {
@@ -41,8 +47,9 @@ func (d *Dir) HandOver(since time.Time) error {
 	return errors.Join(errs...)
 }
 
-// handOver gives an entry of a directory to the owner of the directory, and continues below it.
-func handOver(f *os.File, parent *unix.Statx_t, since time.Time) error {
+// handOver gives an entry of a directory to an owner. It first continues below it, while root still
+// owns it, so that nobody else can move anything there.
+func handOver(f *os.File, owner *unix.Statx_t, closed bool, since time.Time) error {
 	fd := int(f.Fd())
 	var st unix.Statx_t
 	if err := unix.Statx(fd, "", unix.AT_EMPTY_PATH, unix.STATX_BASIC_STATS|unix.STATX_BTIME, &st); err != nil {
@@ -50,13 +57,22 @@ func handOver(f *os.File, parent *unix.Statx_t, since time.Time) error {
 	}
 	dir := st.Mode&unix.S_IFMT == unix.S_IFDIR
 	made := st.Mask&unix.STATX_BTIME != 0 && !time.Unix(st.Btime.Sec, int64(st.Btime.Nsec)).Before(since)
-	if made && st.Uid == 0 && parent.Uid != 0 && (dir || st.Nlink == 1) {
-		if err := unix.Fchownat(fd, "", int(parent.Uid), int(parent.Gid), unix.AT_EMPTY_PATH); err != nil {
-			return &os.PathError{Op: "chown", Path: f.Name(), Err: err}
+	given := made && st.Uid == 0 && owner.Uid != 0 && (dir || closed && st.Nlink == 1)
+	if dir {
+		below := owner
+		if !given {
+			below = &st
+		}
+		onlyRoot := given && st.Mode&0o022 == 0
+		if err := (&Dir{file: f, path: f.Name()}).handOver(below, onlyRoot, since); err != nil {
+			return err
 		}
 	}
-	if !dir {
+	if !given {
 		return nil
 	}
-	return (&Dir{file: f, path: f.Name()}).HandOver(since)
+	if err := unix.Fchownat(fd, "", int(owner.Uid), int(owner.Gid), unix.AT_EMPTY_PATH); err != nil {
+		return &os.PathError{Op: "chown", Path: f.Name(), Err: err}
+	}
+	return nil
 }

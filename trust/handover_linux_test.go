@@ -26,7 +26,7 @@ func TestHandOver(t *testing.T) {
 	}
 	tr.mkdir("dir/new")
 	tr.mkdir("dir/new/new")
-	for _, name := range []string{"dir/new/file", "dir/new/new/file", "dir/theirs/file", "dir/root/file", "secret"} {
+	for _, name := range []string{"dir/new/file", "dir/new/new/file", "dir/moved", "dir/theirs/file", "dir/root/file", "secret"} {
 		tr.ok(os.WriteFile(tr.at(name), nil, 0o600))
 	}
 	tr.link("../outside", "dir/link")
@@ -43,8 +43,9 @@ func TestHandOver(t *testing.T) {
 		"dir/new":          {server, mallory},
 		"dir/new/file":     {server, mallory},
 		"dir/new/new/file": {server, mallory},
-		"dir/link":         {server, mallory},
-		"dir/theirs/file":  {server, server},
+		"dir/link":         {0, 0},
+		"dir/moved":        {0, 0}, // mallory can have moved it there
+		"dir/theirs/file":  {0, 0},
 		"dir/before":       {0, 0},
 		"dir/root/file":    {0, 0},
 		"dir/hard":         {0, 0},

@@ -120,6 +120,9 @@ func replace(path string, data []byte) error {
 	if err != nil {
 		return err
 	}
+	if info, err := os.Stat(filepath.Dir(path)); err == nil {
+		trust.Inherit(staged, info)
+	}
 	_, err = staged.Write(data)
 	err = errors.Join(err, staged.Sync(), staged.Close())
 	if err == nil {

@@ -86,7 +86,12 @@ func (j *journal) open(dir *trust.Dir) error {
 		j.segments = []segment{{number: 1}}
 	}
 	last := j.segments[len(j.segments)-1]
-	j.file, err = dir.OpenRegular(nameOf(last.number), os.O_RDWR|os.O_APPEND|os.O_CREATE, 0o600)
+	const flags = os.O_RDWR | os.O_APPEND | os.O_CREATE
+	if j.file, err = dir.OpenRegular(nameOf(last.number), flags|os.O_EXCL, 0o600); err == nil {
+		dir.Inherit(j.file)
+		return nil
+	}
+	j.file, err = dir.OpenRegular(nameOf(last.number), flags, 0o600)
 	return err
 }
 
@@ -217,6 +222,9 @@ func (j *journal) roll() (dropped int, err error) {
 			return err
 		}
 		f, err = dir.OpenRegular(nameOf(next), os.O_RDWR|os.O_APPEND|os.O_CREATE|os.O_EXCL, 0o600)
+		if err == nil {
+			dir.Inherit(f)
+		}
 		return err
 	})
 	if err != nil {

@@ -26,6 +26,7 @@ type osDisk struct {
 	root *os.Root
 	dir  *os.File // the root: base of relative names, and target of syncfs
 	fd   int
+	top  fs.FileInfo // of the root, if this process may give files to its owner
 	t    Traits
 
 	beneath bool // openat2 is available
@@ -57,6 +58,9 @@ func OpenOS(path string, readOnly bool) (Disk, error) {
 		return nil, fmt.Errorf("open storage directory: %w", err)
 	}
 	d := &osDisk{root: root, dir: dir, fd: int(dir.Fd())}
+	if info, err := dir.Stat(); err == nil && os.Geteuid() == 0 {
+		d.top = info
+	}
 	d.beneath = d.hasBeneath()
 	if d.t, err = d.traits(); err != nil {
 		_ = d.Close()
@@ -89,7 +93,15 @@ func (d *osDisk) Create(name string) (File, error) {
 	if err != nil {
 		return nil, err
 	}
+	d.inherit(f)
 	return &osFile{f}, nil
+}
+
+// inherit gives a new file to the owner of the store, if root made it.
+func (d *osDisk) inherit(f *os.File) {
+	if d.top != nil {
+		trust.Inherit(f, d.top)
+	}
 }
 
 // Reopen implements Disk.

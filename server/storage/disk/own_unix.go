@@ -180,6 +180,12 @@ func (d *osDisk) acquire(name string, c Claim) error {
 // regular file has its name.
 func (d *osDisk) openLock(name string, flags int) (*os.File, error) {
 	other := fmt.Errorf("%s is not a regular file: remove it", filepath.Join(d.root.Name(), name))
+	if flags&os.O_CREATE != 0 {
+		if f, err := d.root.OpenFile(name, flags|os.O_EXCL|syscall.O_NONBLOCK, fileMode); err == nil {
+			d.inherit(f)
+			return f, nil
+		}
+	}
 	f, err := d.root.OpenFile(name, flags|syscall.O_NONBLOCK, fileMode)
 	if err != nil {
 		if info, e := d.root.Lstat(name); e == nil && !info.Mode().IsRegular() {
