@@ -8,10 +8,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// HandOver gives the directories that root made below d since a time, in directories of other users, with all that root made in them, to the
-// user and group of the directory that holds them. It leaves files directly in directories of other users, who can have moved a file of root
-// there: the program that makes them calls [Inherit]. It follows no links, and leaves files with further hard links as they are. File systems
-// that do not record when a file was made are left as they are. Only root may call it.
+// HandOver gives the directories that root made below d since a time, in directories of other users,
+// with all that root made in them, to the user and group of the directory that contains them. It leaves
+// files directly in directories of other users, who can have moved a file of root there: the program
+// that makes such files calls [Inherit]. It follows no links, and leaves files with further hard links
+// as they are. File systems that do not record when a file was made are left as they are. Only root may
+// call it.
 func (d *Dir) HandOver(since time.Time) error {
 	var own unix.Statx_t
 	if err := unix.Statx(int(d.file.Fd()), "", unix.AT_EMPTY_PATH, unix.STATX_BASIC_STATS, &own); err != nil {
@@ -48,7 +50,7 @@ func (d *Dir) handOver(owner *unix.Statx_t, closed bool, since time.Time) error 
 }
 
 // handOver gives an entry of a directory to an owner. It first continues below it, while root still
-// owns it, so that nobody else can move anything there.
+// owns it, so that no other user can move anything there.
 func handOver(f *os.File, owner *unix.Statx_t, closed bool, since time.Time) error {
 	fd := int(f.Fd())
 	var st unix.Statx_t
