@@ -88,7 +88,7 @@ func (a *Authenticator) byPassword(ctx context.Context, s *settings, t attempt) 
 type standing struct {
 	trusted bool // verified credentials skip the lockout
 	suspect bool // the connection is one of a guesser
-	waited  bool // the attempt waited for its turn, which counts what a refusal reveals
+	waited  bool // the attempt got a turn, which counted what a refusal reveals
 }
 
 var errNoTurn = errors.New("too many attempts wait for their turn")
@@ -133,7 +133,7 @@ func (a *Authenticator) ticket(
 	known := a.signIns.familiar(address, now)
 	c := &ticket{
 		id: attemptID{key, address}, pair: a.guard.pair(t.user, address), address: address, network: t.client.network(),
-		lockable: t.client.lockable(known), suspect: standing.suspect, inferred: standing.waited,
+		lockable: t.client.lockable(known), suspect: standing.suspect, mute: standing.waited || !standing.trusted,
 	}
 	if exempt {
 		c.trust |= exactMatch

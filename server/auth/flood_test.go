@@ -160,3 +160,32 @@ func TestVerifiedPasswordBesideConnections(t *testing.T) {
 		}
 	}
 }
+
+// TestVerifiedPasswordAfterConnections: a flood of guesses on more connections than can wait leaves
+// nothing behind. Beside eight connections, the right password is accepted again.
+func TestVerifiedPasswordAfterConnections(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newArena(t, 1, config.Lockout{}, "admin")
+		if !a.onConnection(new(Connection), "admin", "right", sameAddress) {
+			t.Fatal("cannot sign in without an attack")
+		}
+		for n := range 2000 {
+			a.group.Go(func() { a.onConnection(new(Connection), "admin", fmt.Sprint("guess ", n), sameAddress) })
+			elapse(5 * time.Millisecond)
+		}
+		a.reconnect(8, 5*time.Millisecond, "admin", sameAddress)
+		elapse(10 * time.Second)
+		accepted := 0
+		for range 10 {
+			began := time.Now()
+			if a.onConnection(new(Connection), "admin", "right", sameAddress) && time.Since(began) <= 5*time.Second {
+				accepted++
+			}
+			elapse(time.Second)
+		}
+		a.stop()
+		if accepted < 9 {
+			t.Errorf("%d of 10 right passwords accepted within 5 s", accepted)
+		}
+	})
+}

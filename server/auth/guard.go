@@ -142,12 +142,12 @@ func (g *guard) infer(p *pair, now time.Time) {
 }
 
 // unseen records that an attempt was refused without a comparison. On a suspect connection that
-// reveals nothing, and turn has recorded it for an attempt that waited there.
+// reveals nothing, nor does one without a turn: the right password would be refused, too.
 func (g *guard) unseen(t *ticket, now time.Time) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.blame(t.network, now)
-	if t.suspect || t.inferred {
+	if t.suspect || t.mute {
 		return
 	}
 	p, ok := g.pairs.Get(t.pair)

@@ -30,7 +30,7 @@ type ticket struct {
 	lockable  bool // failures also count against the address
 	trust     trust
 	suspect   bool // the connection is one of a guesser
-	inferred  bool // guard.turn counted what a refusal reveals
+	mute      bool // a refusal reveals nothing about a verified password, or guard.turn counted it
 	notBefore time.Time
 }
 
