@@ -170,11 +170,11 @@ func TestUnsafePermissionsAreFound(t *testing.T) {
 		{"../../data/docker/registry/v2/repositories/nginx", "path-unsafe", 0o777, nil},
 		{"../../data/packhouse", "path-unsafe", 0o777, nil},
 		{"../../data/packhouse/installation.json", "path-unsafe", 0o666, nil},
-		{"certs/tls.key", "file-acl", 0o600, aclFor(mallory, 4)},
-		{"certs/ca.key", "file-acl", 0o600, aclFor(mallory, 4)},
-		{"auth/htpasswd-basic", "file-acl", 0o600, aclFor(mallory, 4)},
-		{"initial-passwords", "file-acl", 0o600, aclFor(mallory, 4)},
-		{"certs", "path-unsafe", 0o700, aclFor(mallory, 7)},
+		{"certs/tls.key", "file-acl", 0o600, grantMallory(4)},
+		{"certs/ca.key", "file-acl", 0o600, grantMallory(4)},
+		{"auth/htpasswd-basic", "file-acl", 0o600, grantMallory(4)},
+		{"initial-passwords", "file-acl", 0o600, grantMallory(4)},
+		{"certs", "path-unsafe", 0o700, grantMallory(7)},
 	} {
 		t.Run(strings.TrimSpace(tc.name+" "+tc.code), func(t *testing.T) {
 			s.t = t
@@ -202,13 +202,13 @@ func TestUnsafePermissionsAreFound(t *testing.T) {
 	}
 }
 
-// aclFor returns an access control list in the form of the kernel that gives a user rights.
-func aclFor(uid uint32, rights uint16) []byte {
+// grantMallory returns an access control list in the form of the kernel that gives another user rights.
+func grantMallory(rights uint16) []byte {
 	list := binary.LittleEndian.AppendUint32(nil, 2) // the version
 	for _, entry := range []struct {
 		tag, rights uint16
 		id          uint32
-	}{{1, 7, 0xffffffff}, {2, rights, uid}, {4, 0, 0xffffffff}, {0x10, rights, 0xffffffff}, {0x20, 0, 0xffffffff}} {
+	}{{1, 7, 0xffffffff}, {2, rights, mallory}, {4, 0, 0xffffffff}, {0x10, rights, 0xffffffff}, {0x20, 0, 0xffffffff}} {
 		list = binary.LittleEndian.AppendUint16(list, entry.tag)
 		list = binary.LittleEndian.AppendUint16(list, entry.rights)
 		list = binary.LittleEndian.AppendUint32(list, entry.id)

@@ -87,7 +87,7 @@ func TestManagerHandsTheTerminalToAnEditor(t *testing.T) {
 	c := openConsole(t, 100, 40, "--dir", dir)
 	c.Wants("shows what is wrong with myconfig.yml")
 	c.Keys(enter)
-	c.Wants("a copy of it in your editor")
+	c.Wants("opens a copy in your editor")
 	c.Keys("\x1b[F" + enter) // the last way: Edit
 	c.Wants("the editor has the terminal")
 	c.Keys("by an editor\n")

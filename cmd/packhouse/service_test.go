@@ -37,12 +37,11 @@ func fakeSystemctl(t *testing.T) (told func() []string, active string) {
 	}, active
 }
 
-// supervised makes an installation whose server systemd is said to run.
-func supervised(t *testing.T, a *cli.App) (dir, addr string) {
+// supervised returns the directory of an installation whose server systemd is said to run.
+func supervised(t *testing.T, a *cli.App) string {
 	t.Helper()
 	t.Setenv("RUNTIME_DIRECTORY", t.TempDir())
-	addr = porttest.Free(t)
-	dir = filepath.Join(t.TempDir(), "etc")
+	addr, dir := porttest.Free(t), filepath.Join(t.TempDir(), "etc")
 	if code := run(t.Context(), a, []string{"setup", "--yes", "--dir", dir, "--hostname", "localhost", "--addr", addr, "--storage-path", dir + "/data", "--no-start"}); code != cli.ExitOK {
 		t.Fatalf("setup: %d\n%s", code, a.Stderr)
 	}
@@ -63,7 +62,7 @@ func supervised(t *testing.T, a *cli.App) (dir, addr string) {
 	if err := os.WriteFile(path, data, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	return dir, addr
+	return dir
 }
 
 // TestSupervise: systemd starts a server that is not active, restarts it only where that is needed, and says so where it cannot.
@@ -71,7 +70,7 @@ func TestSupervise(t *testing.T) {
 	told, active := fakeSystemctl(t)
 	var words bytes.Buffer
 	a := &cli.App{Stdin: os.Stdin, Stdout: &words, Stderr: &words, Env: os.Environ(), Now: time.Now}
-	dir, _ := supervised(t, a)
+	dir := supervised(t, a)
 	told()
 	planned := &plan.Plan{Dir: dir}
 	server, err := deployment.Start(

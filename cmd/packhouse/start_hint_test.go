@@ -61,7 +61,7 @@ func TestHintsToStart(t *testing.T) {
 func TestHintsToStartSystemd(t *testing.T) {
 	var said bytes.Buffer
 	a := &cli.App{Stdin: os.Stdin, Stdout: &said, Stderr: &said, Env: os.Environ(), Now: time.Now}
-	dir, _ := supervised(t, a)
+	dir := supervised(t, a)
 	for _, command := range []string{"reload", "status", "check"} {
 		if code, said := say(t, command, "--dir", dir); code == cli.ExitOK ||
 			!strings.Contains(said, "systemctl start packhouse.service") {

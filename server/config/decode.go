@@ -21,11 +21,11 @@ type decoder struct {
 }
 
 func (d *decoder) fail(code string, o Origin, path, what, remedy string) {
-	d.problems = append(d.problems, o.Problem(code, finding.Refused, path, what, remedy))
+	d.problems = append(d.problems, o.Finding(code, finding.Refused, path, what, remedy))
 }
 
 func (d *decoder) note(severity finding.Severity, o Origin, path, what, remedy string) {
-	d.notices = append(d.notices, o.Problem(CodeMeaning, severity, path, what, remedy))
+	d.notices = append(d.notices, o.Finding(CodeMeaning, severity, path, what, remedy))
 }
 
 // section decodes the keys of one section into target.
@@ -314,6 +314,8 @@ func fill(k *key, target any) {
 	}
 }
 
+// ChooseFrom returns a hint for a name that is not one of names: the nearest one, or
+// all of them.
 func ChooseFrom(name string, names []string) string {
 	if n := spelling.Nearest(name, names); n != "" {
 		return fmt.Sprintf("did you mean %s?", n)

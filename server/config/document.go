@@ -118,7 +118,7 @@ func readFlow(text string, origin Origin) (*value, Findings) {
 }
 
 func (r *reader) add(code string, o Origin, what, remedy string) {
-	r.problems = append(r.problems, o.Problem(code, finding.Refused, "", what, remedy))
+	r.problems = append(r.problems, o.Finding(code, finding.Refused, "", what, remedy))
 }
 
 // parse returns the node of the single document, or nil after adding a problem.
@@ -344,7 +344,7 @@ func lostIndentation(data []byte, v *value) (finding.Finding, bool) {
 			empty = f.name
 		case k == nil && empty != "":
 			if path := meant(root, "", f.name); path != "" {
-				return f.at.Problem(CodeIndentation, finding.Refused, "", fmt.Sprintf("%s is at the left margin, beside %s", Quote(f.name), Quote(empty)),
+				return f.at.Finding(CodeIndentation, finding.Refused, "", fmt.Sprintf("%s is at the left margin, beside %s", Quote(f.name), Quote(empty)),
 					fmt.Sprintf("did the indentation get lost? %s has to be indented below its section", path)), true
 			}
 		}

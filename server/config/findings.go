@@ -111,10 +111,10 @@ func (fs Findings) sort() {
 	})
 }
 
-// quote formats user input for messages, truncated and escaped.
+// Quote formats user input for messages, truncated and escaped.
 func Quote(s string) string { return quoteUpTo(60, s) }
 
-// quotePath formats a file path for messages, truncated only if extremely long.
+// QuotePath formats a file path for messages, truncated only if extremely long.
 func QuotePath(s string) string { return quoteUpTo(500, s) }
 
 func quoteUpTo(most int, s string) string {

@@ -19,6 +19,7 @@ var safeHeaders = map[string][]string{
 	FrameHeader:       {"DENY"},
 }
 
+// Names of response headers that the configuration can change.
 const (
 	PolicyHeader = "Content-Security-Policy"
 	FrameHeader  = "X-Frame-Options"

@@ -131,6 +131,7 @@ func lookup(path string) *key {
 	return k
 }
 
+// Join returns the path of a key below parent.
 func Join(parent, name string) string {
 	if parent == "" {
 		return name

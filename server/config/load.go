@@ -131,7 +131,7 @@ func (src *Source) shown(problems Findings) Findings {
 
 // refusal returns a finding about the whole file.
 func (src *Source) refusal(code, what, remedy string) finding.Finding {
-	return Origin{File: src.Path}.Problem(code, finding.Refused, "", what, remedy)
+	return Origin{File: src.Path}.Finding(code, finding.Refused, "", what, remedy)
 }
 
 // open returns the name and content of the file. It sets ReadFile, if it is nil, and elsewhere.
@@ -179,6 +179,7 @@ func (src *Source) open() (string, []byte, error) {
 // than the command line names.
 var usual = []string{"/etc/packhouse", "/etc/spectropaxconfig", "/etc/spectro", "/etc/distribution", "/etc/docker/registry", "/etc"}
 
+// Elsewhere returns the path of a file that was probably meant by path, or "".
 func Elsewhere(path string) string {
 	for _, dir := range usual {
 		other := filepath.Join(dir, filepath.Base(path))
@@ -211,7 +212,7 @@ func readChecked(path string) (data []byte, elsewhere, err error) {
 	return b.Bytes(), trust.CheckOpened(path, f), err
 }
 
-// name returns the name of the file for messages.
+// Name returns the name of the file for messages.
 func (l *Loaded) Name() string {
 	if l.Path == "" {
 		return defaultName

@@ -39,7 +39,8 @@ func (o Origin) String() string {
 	return string(FromDefault)
 }
 
-func (o Origin) Problem(code string, severity finding.Severity, key, what, remedy string) finding.Finding {
+// Finding returns a finding about the key that has this origin.
+func (o Origin) Finding(code string, severity finding.Severity, key, what, remedy string) finding.Finding {
 	p := finding.Finding{
 		Code: code, Severity: severity, What: what, Remedy: remedy,
 		Subject: finding.Subject{File: o.File, Key: key, Variable: o.Variable},

@@ -256,7 +256,7 @@ func (d *decoder) exposure(c *Config, whole Origin) {
 		d.note(finding.Warning, at, "auth", "no password is required: anyone who reaches "+c.HTTP.Addr+" can push and delete",
 			"")
 	case c.Auth.Method == AuthHtpasswd && !c.HTTP.TLS.Enabled() && !c.HTTP.Insecure:
-		d.notices = append(d.notices, d.either(whole, "http.addr", "http").Problem(CodeOpen, finding.Warning, "http.tls",
+		d.notices = append(d.notices, d.either(whole, "http.addr", "http").Finding(CodeOpen, finding.Warning, "http.tls",
 			"passwords travel in the clear: there is no certificate, and "+c.HTTP.Addr+" is open to the network",
 			"give http.tls.certificate and http.tls.key, or say http.insecure: true where a proxy in front speaks TLS"))
 	}

@@ -44,11 +44,11 @@ type overlay struct {
 }
 
 func (o *overlay) fail(code string, at Origin, what, remedy string) {
-	o.problems = append(o.problems, at.Problem(code, finding.Refused, "", what, remedy))
+	o.problems = append(o.problems, at.Finding(code, finding.Refused, "", what, remedy))
 }
 
 func (o *overlay) note(severity finding.Severity, at Origin, what, remedy string) {
-	o.notices = append(o.notices, at.Problem(CodeVariable, severity, "", what, remedy))
+	o.notices = append(o.notices, at.Finding(CodeVariable, severity, "", what, remedy))
 }
 
 // apply parses the environment, lines of the form NAME=value, and changes document accordingly.
@@ -255,7 +255,7 @@ func stranger(name, text string) bool {
 	return false
 }
 
-// reason describes in two words why a file cannot be read.
+// Reason describes in two words why a file cannot be read.
 func Reason(err error) string {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):

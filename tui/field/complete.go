@@ -20,6 +20,7 @@ type Completer struct {
 	within time.Duration              // 0: completeWithin
 }
 
+// Complete returns completions of a path, or none if the directory does not answer in time.
 func (c *Completer) Complete(path string) []string {
 	if !c.busy.CompareAndSwap(false, true) {
 		return nil

@@ -77,7 +77,7 @@ func (v *verifier) add(severity finding.Severity, code, key, what, remedy string
 	if o.Kind == config.FromDefault || o.Kind == "" {
 		o.File = v.loaded.Name()
 	}
-	v.problems = append(v.problems, o.Problem(code, severity, key, key+what, remedy))
+	v.problems = append(v.problems, o.Finding(code, severity, key, key+what, remedy))
 }
 
 // refusef adds a finding that prevents the server from starting.
