@@ -121,13 +121,6 @@ func (d *Dir) Replace(name, staged string, data []byte, mode fs.FileMode) error 
 	return d.Rename(staged, d, name)
 }
 
-// Inherit gives a file that was made in d with os.O_EXCL to the owner of d, as the function [Inherit].
-func (d *Dir) Inherit(f *os.File) {
-	if info, err := os.Stat(d.path); err == nil {
-		Inherit(f, info)
-	}
-}
-
 const regularFile = "a regular file"
 
 // wrongKind reports an entry that is not of the kind that it must be.

@@ -338,3 +338,10 @@ func (d *Dir) RemoveAll(name string) error {
 	}
 	return d.Remove(name)
 }
+
+// Inherit gives a file that was made in d with os.O_EXCL to the owner of d, as the function [Inherit].
+func (d *Dir) Inherit(f *os.File) {
+	if info, err := d.file.Stat(); err == nil {
+		Inherit(f, info)
+	}
+}

@@ -122,6 +122,9 @@ func Abs(path string) (string, error) { return filepath.Abs(path) }
 func split(path string) (dir, base string) { return filepath.Dir(path), filepath.Base(path) }
 
 // Inherit does nothing.
+func (d *Dir) Inherit(*os.File) {}
+
+// Inherit does nothing.
 func Inherit(*os.File, fs.FileInfo) {}
 
 func groupName(gid int) string { return fmt.Sprintf("gid %d", gid) }
