@@ -150,7 +150,7 @@ func Clean(path string) string {
 		return path
 	}
 	named := filepath.IsAbs(path)
-	for _, part := range strings.Split(filepath.ToSlash(path), "/") {
+	for part := range strings.SplitSeq(filepath.ToSlash(path), "/") {
 		switch {
 		case part == ".." && named:
 			absolute, err := Abs(path)

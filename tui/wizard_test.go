@@ -162,7 +162,7 @@ func TestUsersEditor(t *testing.T) {
 	s := open(t, fixtureOptions(), 80, 24)
 	s.keys(enters(5) + "aci-bot<tab><down><tab><down><tab>")
 	s.keys("staple-4711<tab>staple-4712<enter>")
-	s.wants("the two are not the same")
+	s.wants("passwords do not match")
 	s.wantsNot("staple")
 	s.keys("<ctrl+u>staple-4711<enter>")
 	s.wants("ci-bot", "writer", "password typed")
@@ -174,7 +174,7 @@ func TestUsersEditor(t *testing.T) {
 	s.keys("<enter>")
 	s.wants("Where is content kept")
 	s.keys("<esc>aadmin<tab>")
-	s.wants("there is a user \"admin\" already")
+	s.wants("user \"admin\" already exists")
 	s.keys("<esc>")
 	s.keys("<up><up>d") // the only admin
 	s.keys("<enter>")
@@ -185,9 +185,9 @@ func TestPasswordIsMeasuredInBytes(t *testing.T) {
 	s := open(t, fixtureOptions(), 80, 24)
 	s.keys(enters(5) + "abob<tab><tab><down><tab>")
 	s.paste(strings.Repeat("é", 37)) // 37 characters, 74 bytes
-	s.wants("74 bytes, 72 are the most")
+	s.wants("74 bytes exceed the limit of 72")
 	s.paste(strings.Repeat("é", 36))
-	s.wantsNot("are the most")
+	s.wantsNot("exceed the limit")
 }
 
 func TestHelp(t *testing.T) {

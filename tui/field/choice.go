@@ -96,7 +96,7 @@ func (f *Choice) TakesText() bool { return false }
 // Problem implements Field.
 func (f *Choice) Problem() string {
 	if f.at < 0 {
-		return "nothing here can be chosen"
+		return "no choice is available"
 	}
 	return f.options[f.at].Disabled
 }

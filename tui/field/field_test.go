@@ -55,7 +55,7 @@ func TestTextCountsBytes(t *testing.T) {
 		t.Fatalf("value %q", f.Value())
 	}
 	enter(f, "x")
-	if f.Value() != "éé" || !strings.Contains(drawn(f), "5 bytes, 4 are the most") {
+	if f.Value() != "éé" || !strings.Contains(drawn(f), "5 bytes exceed the limit of 4") {
 		t.Errorf("value %q:\n%s", f.Value(), drawn(f))
 	}
 }
@@ -155,11 +155,11 @@ func TestManyTakesSeveralAtOnce(t *testing.T) {
 	if len(rows) != 2 || !rows[0].Ticked || rows[1].Name != "b.example" || !rows[1].Own {
 		t.Errorf("rows %+v", rows)
 	}
-	if got := drawn(f); !strings.Contains(got, `not taken: "*.example" wildcards are refused`) || !strings.Contains(got, "a name holds U+200B") {
-		t.Errorf("each that is not taken is told, and here is:\n%s", got)
+	if got := drawn(f); !strings.Contains(got, `not added: "*.example" wildcards are refused`) || !strings.Contains(got, "a name contains U+200B") {
+		t.Errorf("findings about refused names:\n%s", got)
 	}
 	paste(f, "*1 *2 *3 *4 *5 a.example")
-	if got := drawn(f); !strings.Contains(got, `"*3" wildcards`) || strings.Contains(got, "*4") || !strings.Contains(got, "and 2 more that were not taken") {
+	if got := drawn(f); !strings.Contains(got, `"*3" wildcards`) || strings.Contains(got, "*4") || !strings.Contains(got, "and 2 more that were not added") {
 		t.Errorf("the first ones are told, and how many more, and here is:\n%s", got)
 	}
 	press(f, tea.KeyDown)
@@ -248,7 +248,7 @@ func TestTypedPasswordIsKeptWhenLeftAlone(t *testing.T) {
 	press(f, tea.KeyEnter, tea.KeyEnter, tea.KeyEnter)
 	enter(f, "other-0815")
 	press(f, tea.KeyEnter, tea.KeyEnter)
-	if !f.Modal() || !strings.Contains(drawn(f), "the two are not the same") {
+	if !f.Modal() || !strings.Contains(drawn(f), "passwords do not match") {
 		t.Errorf("the second line is needed:\n%s", drawn(f))
 	}
 }

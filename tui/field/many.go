@@ -169,7 +169,7 @@ func between(r rune) bool {
 // Limits of a paste: names accepted, and errors displayed.
 const (
 	mostPasted = 100
-	mostTold   = 3
+	maxShown   = 3
 )
 
 // paste adds each of several names, and reports why others are refused.
@@ -181,7 +181,7 @@ func (f *Many) paste(text string) {
 	names := strings.FieldsFunc(text, between)
 	var refused []string
 	if len(names) > mostPasted {
-		names, refused = names[:mostPasted], []string{fmt.Sprintf("only the first %d names were taken", mostPasted)}
+		names, refused = names[:mostPasted], []string{fmt.Sprintf("only the first %d names were added", mostPasted)}
 	}
 	for _, name := range names {
 		if why := f.refusal(name); why != "" {
@@ -190,8 +190,8 @@ func (f *Many) paste(text string) {
 		}
 		f.insert(name)
 	}
-	if more := len(refused) - mostTold; more > 0 {
-		refused = append(refused[:mostTold], fmt.Sprintf("and %d more that were not taken", more))
+	if more := len(refused) - maxShown; more > 0 {
+		refused = append(refused[:maxShown], fmt.Sprintf("and %d more that were not added", more))
 	}
 	f.refused = strings.Join(refused, "\n")
 }
@@ -199,15 +199,15 @@ func (f *Many) paste(text string) {
 // refusal returns why a name is refused, or "".
 func (f *Many) refusal(name string) string {
 	if found := Invisible(name); found != "" {
-		return "not taken: a name holds " + found + ", which is invisible"
+		return "not added: a name contains " + found + ", which is invisible"
 	}
 	switch err := f.checkNew(name); {
 	case err == nil:
 		return ""
 	case strings.Contains(err.Error(), name): // the error already names it
-		return "not taken: " + err.Error()
+		return "not added: " + err.Error()
 	default:
-		return fmt.Sprintf("not taken: %q %v", ansi.Truncate(name, 40, layout.Ellipsis), err)
+		return fmt.Sprintf("not added: %q %v", ansi.Truncate(name, 40, layout.Ellipsis), err)
 	}
 }
 

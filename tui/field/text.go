@@ -171,7 +171,7 @@ func (f *Text) take(text string, pasted bool) {
 		text = strings.TrimSpace(text)
 	}
 	if found := Invisible(text); found != "" {
-		f.refused = "not taken: it holds " + found + ", which is invisible"
+		f.refused = "not inserted: it contains " + found + ", which is invisible"
 		return
 	}
 	if !f.options.Spaces && !f.secret && strings.Contains(text, " ") {
@@ -179,7 +179,7 @@ func (f *Text) take(text string, pasted bool) {
 		return
 	}
 	if size := len(f.input.Value()) + len(text); size > f.options.MaxBytes {
-		f.refused = fmt.Sprintf("not taken: that would be %d bytes, %d are the most", size, f.options.MaxBytes)
+		f.refused = fmt.Sprintf("not inserted: %d bytes exceed the limit of %d", size, f.options.MaxBytes)
 		return
 	}
 	f.input, _ = f.input.Update(tea.KeyMsg{Type: tea.KeyRunes, Runes: []rune(text), Paste: pasted})
@@ -200,11 +200,11 @@ func (f *Text) check() {
 	f.problem = ""
 	value := f.Value()
 	if found := Invisible(value); found != "" {
-		f.problem = "holds " + found + ", which is invisible"
+		f.problem = "contains " + found + ", which is invisible"
 		return
 	}
 	if len(value) > f.options.MaxBytes {
-		f.problem = fmt.Sprintf("is %d bytes long, %d are the most", len(value), f.options.MaxBytes)
+		f.problem = fmt.Sprintf("is %d bytes long; the limit is %d", len(value), f.options.MaxBytes)
 		return
 	}
 	if f.options.Check != nil {

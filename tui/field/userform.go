@@ -52,13 +52,13 @@ func newUserForm(t theme.Theme, user setup.User, index int, validate func(candid
 	chosen := user.Source
 	switch user.Source {
 	case setup.Kept:
-		sources = append([]Option{{Value: setup.Kept, Title: "keep it", Text: "the password in use stays"}}, sources...)
+		sources = append([]Option{{Value: setup.Kept, Title: "keep it", Text: "the current password"}}, sources...)
 	case setup.FromFile, setup.FromEnv, setup.FromStdin:
-		sources = append([]Option{{Value: user.Source, Title: "keep it", Text: "the password given beforehand stays"}}, sources...)
+		sources = append([]Option{{Value: user.Source, Title: "keep it", Text: "the password that was given"}}, sources...)
 	}
 	f.source = NewChoice(t, "Password", sources, chosen)
 	f.secret = NewSecret(t, "New password", f.checkSecret)
-	f.repeat = NewSecret(t, "Once more", f.checkRepeat)
+	f.repeat = NewSecret(t, "Repeat password", f.checkRepeat)
 	f.arrange()
 	f.fields[0].Focus()
 	return f
@@ -87,7 +87,7 @@ func (f *userForm) user() setup.User {
 
 func (f *userForm) checkName(name string) error {
 	if name == "" {
-		return errors.New("a name is needed")
+		return errors.New("enter a name")
 	}
 	if problem := f.validate(setup.User{Name: name, Role: setup.Reader, Source: setup.Generated}); problem != "" {
 		return errors.New(problem)
@@ -100,7 +100,7 @@ func (f *userForm) checkSecret(password string) error {
 		if f.typedBefore() {
 			return nil
 		}
-		return errors.New("a password is needed")
+		return errors.New("enter a password")
 	}
 	if f.checkName(f.name.Value()) != nil {
 		return nil // displayed beside the name, and needed to validate the password
@@ -120,7 +120,7 @@ func (f *userForm) typedBefore() bool {
 
 func (f *userForm) checkRepeat(password string) error {
 	if password != f.secret.Value() {
-		return errors.New("the two are not the same")
+		return errors.New("passwords do not match")
 	}
 	return nil
 }

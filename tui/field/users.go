@@ -156,7 +156,7 @@ func (f *Users) open(index int) {
 		}
 		for i, other := range users {
 			if other.Name == candidate.Name && i != index && !(index < 0 && i == len(users)-1) {
-				return fmt.Sprintf("there is a user %q already", candidate.Name)
+				return fmt.Sprintf("user %q already exists", candidate.Name)
 			}
 		}
 		if f.validate == nil {
@@ -216,7 +216,7 @@ func (f *Users) View(width int) View {
 func source(user setup.User) string {
 	switch user.Source {
 	case setup.Kept:
-		return "password stays"
+		return "password kept"
 	case setup.Typed:
 		return "password typed"
 	case setup.FromFile, setup.FromEnv, setup.FromStdin:

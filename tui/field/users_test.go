@@ -19,7 +19,7 @@ func TestUsersFormSaysItOnce(t *testing.T) {
 	press(f, tea.KeyTab)
 	enter(f, "tr0mbone-Lantern-88")
 	press(f, tea.KeyEnter)
-	if got := drawn(f); strings.Count(got, `there is a user "admin" already`) != 1 || !f.Modal() {
+	if got := drawn(f); strings.Count(got, `user "admin" already exists`) != 1 || !f.Modal() {
 		t.Errorf("the form of a name that is taken:\n%s", got)
 	}
 }

@@ -179,7 +179,7 @@ func orNone(names []string) string {
 func passwordWords(u setup.User) string {
 	switch u.Source {
 	case setup.Kept:
-		return "password stays"
+		return "password kept"
 	case setup.Typed:
 		return "password typed"
 	case setup.FromFile, setup.FromEnv, setup.FromStdin:
