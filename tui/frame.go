@@ -14,15 +14,6 @@ import (
 	"packhouse/tui/theme"
 )
 
-// Sizes of windows. Smaller than the first pair, one sentence is shown; smaller than the second,
-// the question alone; from the third on, the preview too.
-const (
-	leastWidth, leastHeight   = 40, 12
-	normalWidth, normalHeight = 72, 16
-	wideWidth                 = 110
-	stepsWidth                = 21
-)
-
 // frame draws the screen: never more than the window holds.
 func (m *model) frame() string {
 	width, height := m.width, m.height

@@ -1,10 +1,7 @@
 package tui
 
 import (
-	tea "github.com/charmbracelet/bubbletea"
-
 	"packhouse/finding"
-	"packhouse/setup/question"
 )
 
 // glance holds the findings about a path while it is typed. Paths are inspected in the background,
@@ -34,19 +31,4 @@ func (g *glance) about(id string) []finding.Finding {
 		return nil
 	}
 	return g.findings
-}
-
-// glanceAt inspects the current answer if it has changed.
-func (s *questionsScreen) glanceAt() tea.Cmd {
-	if s.glance.busy {
-		return nil
-	}
-	e := s.form().current()
-	if e == nil || e.question.Kind != question.Path || e.question.ID == s.glance.question && e.known == s.glance.answer {
-		return nil
-	}
-	s.glance.busy = true
-	inspect, ctx := s.session.Glancer(e.question), s.ctx
-	id, answer := e.question.ID, e.known
-	return guard(func() tea.Msg { return mailMsg{s, glancedMsg{id, answer, inspect(ctx)}} })
 }

@@ -231,6 +231,21 @@ func (s *questionsScreen) lookedAhead(msg outlookMsg) tea.Cmd {
 	return s.next()
 }
 
+// glanceAt inspects the current answer if it has changed.
+func (s *questionsScreen) glanceAt() tea.Cmd {
+	if s.glance.busy {
+		return nil
+	}
+	e := s.form().current()
+	if e == nil || e.question.Kind != question.Path || e.question.ID == s.glance.question && e.known == s.glance.answer {
+		return nil
+	}
+	s.glance.busy = true
+	inspect, ctx := s.session.Glancer(e.question), s.ctx
+	id, answer := e.question.ID, e.known
+	return guard(func() tea.Msg { return mailMsg{s, glancedMsg{id, answer, inspect(ctx)}} })
+}
+
 // View implements screen.
 func (s *questionsScreen) View(width, height int) ([]string, string) {
 	f := s.form()

@@ -14,15 +14,6 @@ import (
 	"packhouse/tui/session"
 )
 
-// PanicError reports a panic of the program. The terminal is restored before it is returned.
-type PanicError struct {
-	Value any
-	Stack []byte
-}
-
-// Error returns the message without the stack.
-func (e *PanicError) Error() string { return fmt.Sprintf("draw the wizard: unexpected %v", e.Value) }
-
 // Run opens the wizard and returns when the user leaves it. A server that it started has ended by
 // then. The outcome reports success. An error is a failure of the terminal or of this program; the
 // outcome then says what was done before it.
@@ -100,4 +91,45 @@ func (h *hangup) Read(into []byte) (int, error) {
 		err = io.EOF
 	}
 	return n, err
+}
+
+// guarded recovers from panics in the model, which the terminal library would print to standard
+// output.
+type guarded struct{ *model }
+
+// Init implements tea.Model.
+func (g guarded) Init() (cmd tea.Cmd) {
+	defer g.rescue(&cmd)
+	return g.model.Init()
+}
+
+// Update implements tea.Model.
+func (g guarded) Update(msg tea.Msg) (_ tea.Model, cmd tea.Cmd) {
+	if g.broken != nil {
+		return g, tea.Quit
+	}
+	defer g.rescue(&cmd)
+	return g, g.update(msg)
+}
+
+// View implements tea.Model.
+func (g guarded) View() (frame string) {
+	if g.broken != nil {
+		return ""
+	}
+	defer func() {
+		if cause := recover(); cause != nil {
+			g.broken = caught(cause)
+			g.quit()
+			frame = ""
+		}
+	}()
+	return g.frame()
+}
+
+func (g guarded) rescue(cmd *tea.Cmd) {
+	if cause := recover(); cause != nil {
+		g.broken = caught(cause)
+		*cmd = tea.Quit
+	}
 }

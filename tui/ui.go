@@ -32,6 +32,15 @@ const (
 	places    // their number
 )
 
+// Sizes of windows. Smaller than the first pair, one sentence is shown; smaller than the second,
+// the question alone; from the third on, the preview too.
+const (
+	leastWidth, leastHeight   = 40, 12
+	normalWidth, normalHeight = 72, 16
+	wideWidth                 = 110
+	stepsWidth                = 21
+)
+
 // screen is one screen of the wizard or the manager.
 type screen interface {
 	// Init is called when the screen opens.

@@ -2,57 +2,26 @@ package tui
 
 import (
 	"context"
+	"fmt"
 	"runtime/debug"
 	"time"
 
 	tea "github.com/charmbracelet/bubbletea"
 )
 
+// PanicError reports a panic of the program. The terminal is restored before it is returned.
+type PanicError struct {
+	Value any
+	Stack []byte
+}
+
+// Error returns the message without the stack.
+func (e *PanicError) Error() string { return fmt.Sprintf("draw the wizard: unexpected %v", e.Value) }
+
 // panicMsg passes a panic to the goroutine that owns the terminal.
 type panicMsg struct{ err *PanicError }
 
 func caught(cause any) *PanicError { return &PanicError{Value: cause, Stack: debug.Stack()} }
-
-// guarded recovers from panics in the model, which the terminal library would print to standard
-// output.
-type guarded struct{ *model }
-
-// Init implements tea.Model.
-func (g guarded) Init() (cmd tea.Cmd) {
-	defer g.rescue(&cmd)
-	return g.model.Init()
-}
-
-// Update implements tea.Model.
-func (g guarded) Update(msg tea.Msg) (_ tea.Model, cmd tea.Cmd) {
-	if g.broken != nil {
-		return g, tea.Quit
-	}
-	defer g.rescue(&cmd)
-	return g, g.update(msg)
-}
-
-// View implements tea.Model.
-func (g guarded) View() (frame string) {
-	if g.broken != nil {
-		return ""
-	}
-	defer func() {
-		if cause := recover(); cause != nil {
-			g.broken = caught(cause)
-			g.quit()
-			frame = ""
-		}
-	}()
-	return g.frame()
-}
-
-func (g guarded) rescue(cmd *tea.Cmd) {
-	if cause := recover(); cause != nil {
-		g.broken = caught(cause)
-		*cmd = tea.Quit
-	}
-}
 
 // guard makes a command of a function; a panic in it becomes a message.
 func guard(run func() tea.Msg) tea.Cmd {
