@@ -20,7 +20,7 @@
 // A renewed certificate keeps its key when [LeafOptions].Key is set. A new CA is rolled over by handing out old and new together
 // ([EncodeChain] takes both) until the last client trusts the new one.
 //
-// # Reading and judging
+// # Reading and validating
 //
 // [ParseChain] and [ParsePair] parse input from elsewhere and describe its first fault in one sentence ([InputError]); [Verify] lists
 // everything that a client would object to, each with a stable code and a remedy. No error, problem or description ever holds key material.

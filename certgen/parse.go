@@ -106,7 +106,7 @@ func parseKey(data []byte) (crypto.Signer, error) {
 			continue // "EC PARAMETERS", or the certificate kept beside its key
 		}
 		if found != nil {
-			return nil, inputError(CodeNotKey, "the key file holds more than one private key", "keep only the one that belongs to the certificate")
+			return nil, inputError(CodeNotKey, "the key file holds more than one private key", "keep only the key that belongs to the certificate")
 		}
 		found = b
 	}

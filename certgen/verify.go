@@ -270,7 +270,7 @@ func untrusted(top *x509.Certificate) finding.Finding {
 	}
 	return finding.Finding{
 		Code: CodeIncomplete, Severity: finding.Refused, What: fmt.Sprintf("the chain is incomplete: %q, who signed %q, is neither in it nor trusted", top.Issuer.CommonName, top.Subject.CommonName),
-		Remedy: "append the intermediate certificates of the CA, each after the one that it signed; if clients do not know the root, append that too, or name its file with --tls-ca",
+		Remedy: "append the intermediate certificates of the CA, each after the certificate that it signed; if clients do not know the root, append the root too, or name its file with --tls-ca",
 	}
 }
 

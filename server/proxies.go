@@ -77,7 +77,7 @@ func lastOf(h http.Header, name string) string {
 // would affect all clients behind it, so it is disabled once one of them has signed in.
 func (s *Server) warnProxy(c auth.Client) {
 	if !s.unlisted.Swap(true) {
-		s.log.Warn("requests come through a proxy that http.trustedproxies does not list: everybody behind it looks the same, and once one of them has signed in its address is not locked out", "proxy", c.String())
+		s.log.Warn("a proxy forwards requests, but http.trustedproxies does not list it: all clients behind it share one address for lockout and logs", "proxy", c.String())
 	}
 }
 

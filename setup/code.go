@@ -24,7 +24,7 @@ const (
 	CodeOpenKey      = "key-readable-by-all" // others on this machine can read the private key
 	CodeCAKey        = "ca-key-missing"      // the CA's key was moved away, and a certificate is due
 	CodeCALimits     = "ca-limits"           // a name outside the CA's limits, or limits that differ from the CA's
-	CodeLongLife     = "cert-days"           // warning: some clients refuse such a long lifetime
+	CodeLongLife     = "cert-days"           // warning: some clients refuse lifetimes that long
 	CodeCloseEnd     = "cert-close-to-end"   // warning: the certificate in use should be renewed
 	CodeRepeated     = "cert-repeated"       // note: the file holds a certificate twice
 	CodePrivateRoot  = "cert-private-root"   // note: clients need the root of a private CA

@@ -123,7 +123,7 @@ func (a *authority) updateContact(ctx context.Context, client *acme.Client, cont
 		_, err = client.UpdateReg(ctx, account)
 	}
 	if err != nil {
-		a.log.LogAttrs(ctx, slog.LevelWarn, "the CA was not told of the address of http.tls.letsencrypt.email", slog.String("directory", a.directory), slog.String("reason", reason(err)))
+		a.log.LogAttrs(ctx, slog.LevelWarn, "the CA did not store the address in http.tls.letsencrypt.email", slog.String("directory", a.directory), slog.String("reason", reason(err)))
 	}
 }
 

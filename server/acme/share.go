@@ -73,7 +73,7 @@ func (n *name) underWay(now time.Time) bool {
 func (m *Manager) orderAlone(ctx context.Context, n *name) bool {
 	held, release, ok, err := m.lease(ctx, n.host)
 	if err != nil {
-		m.log.LogAttrs(ctx, slog.LevelWarn, "nothing is ordered, since it cannot be told whether another server does", slog.String("host", n.host), slog.Any("error", err))
+		m.log.LogAttrs(ctx, slog.LevelWarn, "no certificate is ordered: it is not known whether another server is ordering one", slog.String("host", n.host), slog.Any("error", err))
 	}
 	if err != nil || !ok {
 		return false

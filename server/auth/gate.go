@@ -96,7 +96,7 @@ func ParseRole(name string) (Role, error) {
 	case "admin":
 		return Admin, nil
 	}
-	return Nobody, fmt.Errorf("role %q is none of reader, writer, admin", name)
+	return Nobody, fmt.Errorf("role %q must be one of reader, writer, admin", name)
 }
 
 // String returns the name of the role.

@@ -30,7 +30,7 @@ func (d *decoder) letsEncryptValues(l *LetsEncrypt) {
 				"write the host names that clients use, each by itself")
 		case len(names.IPs) > 0:
 			d.fail(CodeValue, d.origins[at], at, fmt.Sprintf("%s is an address: %s", at, Quote(host)),
-				"ACME directories sign for names; write the one that leads to this machine")
+				"ACME directories sign names; write the name that resolves to this machine")
 		}
 	}
 	if l.Email != "" && !mailForm(l.Email) {

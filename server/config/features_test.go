@@ -84,7 +84,7 @@ func TestLetsEncrypt(t *testing.T) {
 	expectWords(t, file("{certificate: /c, key: /k, letsencrypt: {cachefile: /le, hosts: [a.example.com]}}"),
 		"/etc/x/my.yml:5:45: http.tls has both a certificate from files and letsencrypt; keep one of them")
 	for keys, want := range map[string]string{
-		"hosts: [192.0.2.7]":                    `hosts[0] is an address: "192.0.2.7"; ACME directories sign for names; write the one that leads to this machine`,
+		"hosts: [192.0.2.7]":                    `hosts[0] is an address: "192.0.2.7"; ACME directories sign names; write the name that resolves to this machine`,
 		"hosts: ['*.example.com']":              `hosts[0] is not a valid name for a certificate: "*.example.com" (`,
 		"hosts: [a.example.com, 'a b']":         `hosts[1] is not a valid name for a certificate: "a b" (`,
 		"hosts: [a.b], email: me":               `email is not an address for mail: "me"; write it like you@example.com, or remove the line`,

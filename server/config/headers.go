@@ -50,7 +50,7 @@ func (d *decoder) mergeHeaders(c *Config) {
 			for i, policy := range values {
 				if mended := closeQuotes(policy); mended != policy {
 					values[i] = mended
-					what := fmt.Sprintf("%s has a quote that does not close; it is sent mended: %s", path, mended)
+					what := fmt.Sprintf("%s has a quote that does not close; it is sent as: %s", path, mended)
 					if d.origins[path].File == defaultName {
 						d.note(finding.Note, d.origins[path], path, what, "")
 					} else {

@@ -76,7 +76,7 @@ func (d *decoder) settleDebug(h *HTTP) {
 		if host, port, _ := net.SplitHostPort(h.Debug.Addr); host == "" {
 			h.Debug.Addr = net.JoinHostPort("localhost", port)
 			d.note(finding.Note, d.origins["http.debug.addr"], "http.debug.addr",
-				"http.debug.addr names no host and is bound to localhost only: metrics and profiles are not for everybody", "")
+				"http.debug.addr names no host, so it is bound to localhost only: metrics and profiles need no password", "")
 		}
 		if h.Debug.Addr == h.Addr && !strings.HasSuffix(h.Addr, ":0") {
 			d.fail(CodeConflict, d.origins["http.debug.addr"], "http.debug.addr", "http.debug.addr is the same as http.addr",

@@ -68,7 +68,7 @@ func known(err error) *Error {
 	case errors.Is(err, storage.ErrBlobDamaged) && errors.Is(err, storage.ErrManifestUnknown):
 		return New(http.StatusNotFound, ManifestUnknown, "the manifest is damaged: push it again to heal it").About(map[string]string{"reason": "damaged"})
 	case errors.Is(err, storage.ErrBlobDamaged):
-		return New(http.StatusNotFound, BlobUnknown, "the blob was damaged and has been set aside: push it again to heal it").About(map[string]string{"reason": "damaged"})
+		return New(http.StatusNotFound, BlobUnknown, "the blob was damaged and is in quarantine: push it again to replace it").About(map[string]string{"reason": "damaged"})
 	case errors.Is(err, storage.ErrBlobUnknown):
 		return New(http.StatusNotFound, BlobUnknown, "the blob is not in this repository")
 	case errors.Is(err, storage.ErrManifestUnknown):

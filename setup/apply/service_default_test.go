@@ -55,7 +55,7 @@ func TestServiceByDefault(t *testing.T) {
 			},
 		},
 		{
-			name: "a program that is soon gone", want: setup.NoService, origin: answer.FromDefault, warns: "files do not stay",
+			name: "a program that is soon gone", want: setup.NoService, origin: answer.FromDefault, warns: "temporary files",
 			spoil: func(_ *testing.T, m *machine.Machine, _ string) { m.Program = "/tmp/packhouse" },
 		},
 		{

@@ -97,7 +97,7 @@ func (b *builder) build(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	b.file(installation.HandoffFile, card, "what to tell those who connect")
+	b.file(installation.HandoffFile, card, "what clients need to connect")
 	if err := b.service(); err != nil {
 		return err
 	}

@@ -63,8 +63,8 @@ func acmeEmailQuestion() *Question {
 		Flags: []Flag{textFlag("acme-email", "EMAIL",
 			"e-mail address of the ACME account, to which the CA may send warnings; with --tls letsencrypt")},
 		Ask: "To which address shall the CA write?",
-		Help: "Some authorities write before a certificate ends that was not renewed, and when they have to withdraw one. Let's Encrypt no longer does. It may stay " +
-			"empty. Nobody else gets it, and a wrong one breaks nothing.",
+		Help: "Some CAs send mail before a certificate expires or when they revoke it; Let's Encrypt no longer " +
+			"does. Optional. Only the CA receives the address, and a wrong one breaks nothing.",
 		Validate: func(_ context.Context, _ *machine.Machine, a *Answers) []finding.Finding {
 			local, domain, ok := strings.Cut(a.ACMEEmail, "@")
 			if a.ACMEEmail == "" || ok && local != "" && strings.Contains(domain, ".") &&
@@ -84,8 +84,9 @@ func acmeDirectoryQuestion() *Question {
 		Belongs: "--tls letsencrypt",
 		Flags:   []Flag{textFlag("acme-directory", "URL", "URL of the ACME directory (default Let's Encrypt)")},
 		Ask:     "Which ACME directory shall sign?", Empty: "Let's Encrypt",
-		Help: "Empty is Let's Encrypt. Its staging directory has generous limits and signs certificates that no client trusts: right for trying out whether the way " +
-			"from outside works, because too many failures at the real one lock a name out for an hour. A private one, such as that of step-ca, has a URL of its own.",
+		Help: "Empty means Let's Encrypt. Use its staging directory to test whether the CA can reach this server: " +
+			"its limits are generous, but no client trusts its certificates. The production directory locks a " +
+			"name out for an hour after several failures. A private CA, such as step-ca, has its own URL.",
 		Suggest: func(*machine.Machine, *Answers) []string { return []string{acmeProduction, acmeStaging} },
 		Validate: func(_ context.Context, _ *machine.Machine, a *Answers) []finding.Finding {
 			if a.ACMEDirectory == "" {
@@ -118,7 +119,8 @@ func acmeCAQuestion() *Question {
 		Belongs: "--tls letsencrypt with a directory of your own",
 		Flags:   []Flag{textFlag("acme-ca", "FILE", "CA certificate that the ACME directory's own HTTPS certificate is verified with, for a private directory (default the CAs of the system)")},
 		Ask:     "Which CA has signed the certificate of the directory itself?", Empty: "one that this machine trusts",
-		Help:         "A PEM file. It is needed where the directory belongs to a private authority that this machine does not trust by itself; else leave it empty.",
+		Help: "A PEM file. Needed if the ACME directory uses a private CA that this machine does not trust; " +
+			"otherwise leave it empty.",
 		Certificates: true,
 		Probe:        probeDirectory,
 		Answer:       func(a *Answers) *string { return &a.ACMECA },
@@ -284,8 +286,9 @@ func eabKeyIDQuestion() *Question {
 			return Ordered(a) && (!a.public() || a.EABKeyID != "")
 		},
 		Ask: "What is the key ID of your account at the CA?", Empty: "the CA requires none",
-		Help: "Some CAs sign only for their customers: ZeroSSL, Google Trust Services, Sectigo, DigiCert. They give you a key ID and an HMAC key, with which the server " +
-			"binds its ACME account to yours (external account binding, RFC 8555, section 7.3.4). Let's Encrypt requires none.",
+		Help: "Some CAs sign only for their customers: ZeroSSL, Google Trust Services, Sectigo, DigiCert. They " +
+			"give you a key ID and an HMAC key, which bind the server's ACME account to yours (external account " +
+			"binding, RFC 8555, section 7.3.4). Let's Encrypt needs neither.",
 		Probe:  probeAccount,
 		Answer: func(a *Answers) *string { return &a.EABKeyID },
 	}
@@ -299,7 +302,8 @@ func eabKeyQuestion() *Question {
 			"file with the HMAC key of the external account that the ACME directory requires, base64url")},
 		Asked: func(a *Answers) bool { return Ordered(a) && a.EABKeyID != "" },
 		Ask:   "Which file holds the HMAC key of that account?",
-		Help:  "A file with the key in one line, base64url, as the CA gave it to you. The server reads it in place when it opens its account, so it must stay, mode 0600.",
+		Help: "A file with the key on one line, in base64url, as the CA gave it to you. The server reads it when " +
+			"it opens its account, so keep the file, with mode 0600.",
 		Validate: func(_ context.Context, _ *machine.Machine, a *Answers) []finding.Finding {
 			findings, regular := probeSecretFile(a.EABKeyFile, "the key of the account")
 			if !regular {

@@ -23,8 +23,9 @@ func addrQuestion() *Question {
 		ID: "addr", Step: "address", Title: "Address", Missing: "the address is missing", Give: addrForm,
 		Flags: []Flag{textFlag("addr", "HOST:PORT", "address to listen on (default :443 where it can be bound, else :5000)")},
 		Ask:   "At which address and port shall the server listen?",
-		Help: "host:port, or :port or the port alone for every address of this machine. 443 is what clients take when the reference names no port; it needs root or a capability. " +
-			"With any other port, every reference has to name it: registry.example.com:5000/…",
+		Help: "host:port; :port or a port alone means every address of this machine. 443 is the default port of " +
+			"clients; it needs root or a capability. With any other port, every reference must contain it: " +
+			"registry.example.com:5000/…",
 		Suggest:  func(*machine.Machine, *Answers) []string { return []string{":443", ":5000", "127.0.0.1:5000"} },
 		Validate: validateAddr,
 		Probe:    probeAddr,
@@ -141,8 +142,9 @@ func publicURLQuestion() *Question {
 		Flags: []Flag{textFlag("public-url", "URL",
 			"URL that clients use, if it differs from the host name and port (load balancer, NAT)")},
 		Ask: "Do clients use another URL than host name and port say?", Empty: "no",
-		Help: "Where a load balancer, a port mapping or NAT stands in front, clients use its URL. It goes into the handoff card and the checks from outside, never " +
-			"into answers to clients, so a wrong one breaks nothing. Leave it empty where nothing stands in front.",
+		Help: "If clients connect through a load balancer, a port mapping or NAT, enter the URL that they use. " +
+			"The handoff card and the checks from outside contain it, but no answer of the server does, so a " +
+			"wrong one breaks nothing. Leave it empty if clients connect directly.",
 		Suggest: func(_ *machine.Machine, a *Answers) []string { return []string{a.URL()} },
 		Validate: func(_ context.Context, _ *machine.Machine, a *Answers) []finding.Finding {
 			if a.PublicURL == "" {
@@ -160,7 +162,7 @@ func publicURLQuestion() *Question {
 			}
 			if Made(a) && !covered(a, machine.Canonical(u.Hostname())) {
 				return warned(certNameCode, u.Hostname()+" is not among the names in the certificate",
-					"tick it among the names, unless what stands in front has a certificate of its own")
+					"select it in Names, unless the load balancer or proxy has a certificate of its own")
 			}
 			return nil
 		},
@@ -173,7 +175,7 @@ func logLevelQuestion() *Question {
 		ID: "log-level", Step: "address", Title: "Log level", Advanced: true, Default: "info",
 		Flags: []Flag{textFlag("log-level", "LEVEL", "log level: error, warn, info or debug (default info)")},
 		Ask:   "How much shall the server log?",
-		Help:  "info has a line for every request; debug far more. It can be changed at any time.",
+		Help:  "info logs one line for each request; debug logs far more. You can change it at any time.",
 		Choices: options(
 			option("info", "info", "what happens, a line for every request"),
 			option("warn", "warn", "only what needs attention"),

@@ -22,8 +22,9 @@ func hostnameQuestion() *Question {
 		Missing: "the host name is missing", Give: "give the name or address that clients use",
 		Flags: []Flag{textFlag("hostname", "NAME", "host name or IP address that clients use to reach the registry")},
 		Ask:   "Under which name will clients reach the registry?",
-		Help: "Clients compare this name with the certificate, and it is the first part of every image and pack reference, so it is the one thing that is hard " +
-			"to change later. A DNS name is best; an address works too. If it is wrong, clients refuse the connection (\"certificate is valid for …, not …\").",
+		Help: "Clients compare this name with the certificate, and every image and pack reference begins with it, " +
+			"so it is hard to change later. A DNS name is best; an IP address works too. If it is wrong, " +
+			"clients refuse the connection (\"certificate is valid for …, not …\").",
 		Suggest:  func(m *machine.Machine, _ *Answers) []string { return m.Names },
 		Validate: validateHostname,
 		Probe:    probeHostname,
@@ -104,7 +105,7 @@ func probeName(ctx context.Context, m *machine.Machine, a *Answers) []finding.Fi
 		}
 		if !m.Has(addr) {
 			return warned(setup.CodeForeign, name+" is not an address of this machine",
-				"that is right where a load balancer or NAT stands in front")
+				"that is right behind a load balancer or NAT")
 		}
 		return nil
 	}
@@ -129,13 +130,13 @@ func probeName(ctx context.Context, m *machine.Machine, a *Answers) []finding.Fi
 		return nil
 	}
 	return warned(setup.CodeElsewhere, fmt.Sprintf("%s resolves to %s, not to this machine", name, addrs[0]),
-		"that is right where a load balancer or NAT stands in front; else correct the DNS entry")
+		"that is right behind a load balancer or NAT; otherwise correct the DNS entry")
 }
 
 // bridged returns a finding about an address that only containers on this machine can reach.
 func bridged(what, network string) finding.Finding {
 	return setup.Warn(setup.CodeBridge,
-		fmt.Sprintf("%s is the address of %s, a network of containers on this machine: nobody outside reaches it", what,
+		fmt.Sprintf("%s is the address of %s, a network of containers on this machine, which other machines cannot reach", what,
 			network), "take an address or a name by which others reach this machine")
 }
 
@@ -148,9 +149,10 @@ func sanQuestion() *Question {
 			listFlag("no-san", "NAME_OR_IP", "name or IP address to leave out of the certificate"),
 		},
 		Ask: "By which other names and addresses must clients reach it? Untick what is not used.",
-		Help: "A certificate is good for exactly the names in it. Names go into DNS SANs and addresses into IP SANs, each where clients look for it. A name that is " +
-			"missing gives \"certificate is valid for …, not …\" or \"doesn't contain any IP SANs\"; one too many does no harm. Networks of container engines are " +
-			"not ticked, since they cannot be reached from other machines.",
+		Help: "A certificate is valid only for the names in it. Host names become DNS SANs and addresses become " +
+			"IP SANs. If one is missing, clients report \"certificate is valid for …, not …\" or \"doesn't contain " +
+			"any IP SANs\"; an extra one does no harm. Addresses of container networks are not selected, because " +
+			"other machines cannot reach them.",
 		Asked:   func(a *Answers) bool { return Made(a) },
 		Suggest: func(m *machine.Machine, _ *Answers) []string { return m.Names },
 		Get: func(a *Answers) string {
@@ -205,7 +207,7 @@ func judgeSAN(m *machine.Machine, s setup.SAN) (finding.Finding, bool) {
 	}
 	if addr, err := netip.ParseAddr(name); err == nil && s.Origin == setup.SANTyped && !m.Has(addr) {
 		return setup.Remark(setup.CodeForeign, name+" is not an address of this machine",
-			"that is right where a load balancer or NAT stands in front"), true
+			"that is right behind a load balancer or NAT"), true
 	}
 	if shown != name {
 		return setup.Remark(setup.CodeIDN, fmt.Sprintf("%s is written %s in the certificate", shown, name), ""), true

@@ -28,8 +28,9 @@ func certQuestion() *Question {
 		Belongs: "--tls files",
 		Flags:   []Flag{textFlag("tls-cert", "FILE", "certificate chain to serve, with --tls files")},
 		Ask:     "Where is the certificate?",
-		Help: "A PEM file with the server's certificate, followed by every intermediate certificate, each after the one that it signed. The server reads the file " +
-			"in place and notices when it is renewed. Most clients refuse an incomplete chain, although browsers may accept it.",
+		Help: "A PEM file with the server's certificate, followed by the intermediate certificates, each after " +
+			"the certificate that it signed. The server reads the file where it is and notices renewals. Most " +
+			"clients refuse an incomplete chain, although browsers may accept it.",
 		Missing: "the certificate's file is missing", Give: "give its path",
 		Probe:  unlessInUse(probeCert),
 		Answer: func(a *Answers) *string { return &a.CertFile },
@@ -125,8 +126,9 @@ func tlsCAQuestion() *Question {
 			"root certificate of the CA that issued --tls-cert, if that file does not contain it")},
 		Asked: func(a *Answers) bool { return ownFiles(a) && (a.TLSCA != "" || lacksRoot(a, time.Now())) },
 		Ask:   "Which root certificate do clients trust?", Empty: "not known here",
-		Help: "A PEM file with the root of the CA that issued the certificate. cert-manager, step-ca and Vault issue a chain without its root and write the root to " +
-			"a file of its own. Setup verifies the chain against it, copies it into the installation and hands it out to clients.",
+		Help: "A PEM file with the root of the CA that issued the certificate. cert-manager, step-ca and Vault " +
+			"issue a chain without its root and write the root to a separate file. Setup verifies the chain " +
+			"against it, copies it into the installation and gives it to clients.",
 		Certificates: true,
 		Probe:        unlessInUse(probeTLSCA),
 		Answer:       func(a *Answers) *string { return &a.TLSCA },
@@ -167,8 +169,9 @@ func keyQuestion() *Question {
 		Belongs: "--tls files",
 		Flags:   []Flag{textFlag("tls-key", "FILE", "private key of --tls-cert")},
 		Ask:     "Where is its private key?",
-		Help: "A PEM file: PKCS#8, PKCS#1 or SEC 1. Anyone who can read it can impersonate this server, so it must not be readable by all. If it is encrypted, setup " +
-			"asks for its password and keeps a decrypted copy, because a server starts unattended.",
+		Help: "A PEM file: PKCS#8, PKCS#1 or SEC 1. Anyone who can read it can impersonate this server, so other " +
+			"users must not be able to read it. If it is encrypted, setup asks for its password and stores a " +
+			"decrypted copy, because servers start unattended.",
 		Missing: "the private key's file is missing", Give: "give its path",
 		Probe:  unlessInUse(probeKey),
 		Answer: func(a *Answers) *string { return &a.KeyFile },
@@ -233,8 +236,9 @@ func keyPasswordQuestion() *Question {
 			"file with the password of an encrypted --tls-key; setup stores a decrypted copy of the key, mode 0600")},
 		Asked: func(a *Answers) bool { return ownFiles(a) && a.keyEncrypted() },
 		Ask:   "Which file holds the password of the private key?",
-		Help: "A file with one line. Setup decrypts the key with it and writes the key into the installation, readable by the server only. The server starts " +
-			"unattended, so it cannot ask. Setup does not keep the password.",
+		Help: "A file with one line. Setup decrypts the key with it and writes the key into the installation, " +
+			"where only the server can read it, because servers start unattended. Setup does not store the " +
+			"password.",
 		Validate: func(_ context.Context, _ *machine.Machine, a *Answers) []finding.Finding {
 			if a.KeyPasswordFile == "" {
 				return refused(certgen.CodeKeyEncrypted, "the private key is encrypted",

@@ -24,8 +24,9 @@ func s3EndpointQuestion() *Question {
 		ID: "s3-endpoint", Step: "storage", Turn: 1, Title: "S3 service", Asked: InBucket,
 		Flags: []Flag{textFlag("s3-endpoint", "URL", "URL of S3-compatible storage (default AWS)")},
 		Ask:   "At which URL is the S3 service?", Empty: "AWS",
-		Help: "Empty is AWS. Others, such as MinIO, Ceph RGW or versitygw, have a URL of their own, with the port and without the bucket: https://minio.example:9000. The " +
-			"server asks it for every layer, so it should be near.",
+		Help: "Empty means AWS. Other S3-compatible storage, such as MinIO, Ceph RGW or versitygw, has its own " +
+			"URL, with the port and without the bucket: https://minio.example:9000. The server sends a request " +
+			"for every layer, so choose one nearby.",
 		Validate: validateEndpoint,
 		Answer:   func(a *Answers) *string { return &a.S3.RegionEndpoint },
 		Changed: func(a *Answers, before string) {
@@ -63,7 +64,8 @@ func s3CAQuestion() *Question {
 		Flags: []Flag{textFlag("s3-ca-file", "FILE",
 			"CA certificate that the S3 endpoint is verified with (default the CAs of the system)")},
 		Ask: "Which CA has signed the certificate of the S3 service?", Empty: "one that this machine trusts",
-		Help:         "A PEM file. It is needed where the S3 service's certificate is of a private authority that this machine does not trust by itself; else leave it empty.",
+		Help: "A PEM file. Needed if the certificate of the S3 endpoint comes from a private CA that this machine " +
+			"does not trust; otherwise leave it empty.",
 		Asked:        func(a *Answers) bool { return InBucket(a) && strings.HasPrefix(a.S3.RegionEndpoint, "https://") },
 		Certificates: true,
 		Answer:       func(a *Answers) *string { return &a.S3.CAFile },
@@ -75,7 +77,8 @@ func s3SkipVerifyQuestion() *Question {
 		ID: "s3-skip-verify", Step: "storage", Turn: 2, Title: "Any certificate", Advanced: true,
 		Flags: []Flag{boolFlag("s3-skip-verify", "accept any certificate of the S3 endpoint")},
 		Ask:   "Take any certificate of the S3 service's?",
-		Help:  "Anyone between here and the S3 service can then pretend to be it, and read and change content. Naming its CA is as easy.",
+		Help: "Anyone between this machine and the S3 endpoint can then impersonate it, and read and change " +
+			"content. Naming its CA is as easy.",
 		Asked: func(a *Answers) bool { return InBucket(a) && !strings.HasPrefix(a.S3.RegionEndpoint, "http://") },
 		Validate: func(_ context.Context, _ *machine.Machine, a *Answers) []finding.Finding {
 			if a.S3.SkipVerify {
@@ -95,8 +98,8 @@ func s3PathStyleQuestion() *Question {
 		Flags: []Flag{boolFlag("s3-path-style",
 			"address the S3 bucket by path, not by host name (default with --s3-endpoint)")},
 		Ask: "Name the bucket in the path?",
-		Help: "AWS has a host name for every bucket. Most other S3 services have one name for all, and the bucket stands in the path. If it is wrong the S3 service is not found, or " +
-			"finds no bucket.",
+		Help: "AWS has a host name for every bucket. Most other S3-compatible storage has one host name, and the " +
+			"bucket is part of the path. With the wrong setting, the endpoint or the bucket is not found.",
 		Confirms: func(a *Answers) *bool { return &a.S3.ForcePathStyle },
 	}
 }
@@ -106,7 +109,8 @@ func s3RegionQuestion() *Question {
 		ID: "s3-region", Step: "storage", Turn: 4, Title: "Region", Asked: InBucket, Default: firstRegion,
 		Flags: []Flag{textFlag("s3-region", "REGION", "S3 region (default from the environment, else us-east-1)")},
 		Ask:   "In which region is the bucket?",
-		Help:  "Requests are signed for a region, and an S3 service refuses those for another one. Most S3 services that are not AWS are content with us-east-1.",
+		Help: "Requests are signed for a region, and the S3 endpoint refuses those for another one. Most " +
+			"S3-compatible storage accepts us-east-1.",
 		Suggest: func(_ *machine.Machine, a *Answers) []string {
 			if a.S3.RegionEndpoint != "" {
 				return []string{firstRegion}
@@ -137,9 +141,10 @@ func s3AccessKeyQuestion() *Question {
 	return &Question{
 		ID: "s3-access-key", Step: "storage", Turn: 5, Title: "Access key", Asked: InBucket,
 		Flags: []Flag{textFlag("s3-access-key", "ID", "S3 access key ID (default the AWS credential chain)")},
-		Ask:   "Which access key may use the bucket?", Empty: "the one that AWS tools find",
-		Help: "The id of a key that may list, read, write and delete in this bucket, best in no other. Empty asks where AWS tools look: variables, ~/.aws of the user who runs " +
-			"the server, the role of the machine.",
+		Ask:   "Which access key may use the bucket?", Empty: "the credentials that AWS tools find",
+		Help: "The ID of a key that may list, read, write and delete in this bucket, and ideally nowhere else. If " +
+			"it is empty, the server uses the credentials that AWS tools find: environment variables, ~/.aws of " +
+			"the user who runs the server, or the role of the machine.",
 		Validate: func(_ context.Context, _ *machine.Machine, a *Answers) []finding.Finding {
 			if unseen(a.S3.AccessKey) {
 				return refused(setup.CodeValue, "the access key holds characters that none has", "copy it again")
@@ -160,8 +165,8 @@ func s3SecretKeyQuestion() *Question {
 		Flags: []Flag{textFlag("s3-secret-key-file", "FILE",
 			"file with the S3 secret access key; the variable PACKHOUSE_S3_SECRET_KEY can hold the key instead")},
 		Ask: "What is its secret key?",
-		Help: "It is not shown, and stands in myconfig.yml only, which then nobody but its owner can read. Scripts give it in a file or in " + S3SecretVariable + ", so that it " +
-			"is in no list of processes and no history.",
+		Help: "The key is not shown. It is stored only in myconfig.yml, which then only its owner can read. Scripts pass " +
+			"it in a file or in " + S3SecretVariable + ", so that it is in no process list and no shell history.",
 		Asked: func(a *Answers) bool { return InBucket(a) && a.S3.AccessKey != "" },
 		Get: func(a *Answers) string {
 			if a.S3.SecretKey == "" {
@@ -204,7 +209,8 @@ func s3RootQuestion() *Question {
 		ID: "s3-root", Step: "storage", Turn: 6, Title: "Prefix", Asked: InBucket, Advanced: true,
 		Flags: []Flag{textFlag("s3-root", "PREFIX", "prefix of every S3 object key (default none)")},
 		Ask:   "Below which prefix of the bucket?", Empty: "the whole bucket",
-		Help: "Empty is the whole bucket, and that is best: a bucket of its own has rights and a lifecycle of its own. With a prefix such as /registry others may use the bucket too.",
+		Help: "Empty means the whole bucket, which is best: a separate bucket has its own permissions and " +
+			"lifecycle rules. With a prefix such as /registry, the bucket can be shared.",
 		Validate: func(_ context.Context, _ *machine.Machine, a *Answers) []finding.Finding {
 			if strings.ContainsFunc(a.S3.RootDirectory, func(r rune) bool { return r < ' ' || r == 0x7f }) ||
 				slices.Contains(strings.Split(a.S3.RootDirectory, "/"), "..") {
@@ -220,9 +226,10 @@ func s3RootQuestion() *Question {
 func s3EncryptQuestion() *Question {
 	return &Question{
 		ID: "s3-encrypt", Step: "storage", Turn: 7, Title: "Encryption", Asked: InBucket, Advanced: true,
-		Flags:    []Flag{boolFlag("s3-encrypt", "encrypt S3 objects on the server side")},
-		Ask:      "Ask the S3 service to encrypt what it keeps?",
-		Help:     "AWS does so anyway. Another S3 service may need keys of its own for it, and refuses to write where it has none.",
+		Flags: []Flag{boolFlag("s3-encrypt", "encrypt S3 objects on the server side")},
+		Ask:   "Ask the S3 service to encrypt what it keeps?",
+		Help: "AWS does so anyway. Other S3-compatible storage may need keys of its own for it, and refuses " +
+			"writes without them.",
 		Confirms: func(a *Answers) *bool { return &a.S3.Encrypt },
 	}
 }
@@ -234,7 +241,8 @@ func s3KMSQuestion() *Question {
 		Flags:   []Flag{textFlag("s3-kms-key-id", "ID", "ID of the KMS key that encrypts S3 objects (implies --s3-encrypt)")},
 		Asked:   func(a *Answers) bool { return InBucket(a) && a.S3.Encrypt }, Advanced: true,
 		Ask: "With which key of the KMS?", Empty: "the S3 service's own",
-		Help: "Empty is the S3 service's own key. The server, and clients that pull, need the right to use that key.",
+		Help: "Empty means the default key of the S3-compatible storage. The server, and clients that pull, need " +
+			"permission to use this key.",
 		Validate: func(_ context.Context, _ *machine.Machine, a *Answers) []finding.Finding {
 			if unseen(a.S3.KeyID) {
 				return refused(setup.CodeValue, fmt.Sprintf("%+q is not a key of a KMS", setup.Clip(a.S3.KeyID)),
@@ -255,8 +263,9 @@ func s3BucketQuestion() *Question {
 		ID: "s3-bucket", Step: "storage", Turn: 8, Title: "Bucket", Asked: InBucket,
 		Flags: []Flag{textFlag("s3-bucket", "NAME", "S3 bucket that stores the content, with --storage s3")},
 		Ask:   "Which bucket?",
-		Help: "It must be there already. Leaving this step writes, reads, lists and deletes a few small objects in it, so that a right that is missing is known before anything " +
-			"is installed. Any number of servers can share one bucket.",
+		Help: "The bucket must exist. When you leave this step, setup writes, reads, lists and deletes a few " +
+			"small objects in it, so that missing permissions are found before anything is installed. Any " +
+			"number of servers can share one bucket.",
 		Validate: func(_ context.Context, _ *machine.Machine, a *Answers) []finding.Finding {
 			switch {
 			case a.S3.Bucket == "":

@@ -19,8 +19,9 @@ func serviceQuestion() *Question {
 	return &Question{
 		ID: "service", Step: "service", Title: "Service", Ask: "How should the server run?", Default: setup.NoService,
 		Flags: []Flag{textFlag("service", "MANAGER", "service manager that runs the server: systemd or none (default systemd on a machine that runs it, as root, for a new installation in the default directory; else none)")},
-		Help: "systemd starts the server at boot and after a crash, as a user of its own that can write only the storage directory. Without systemd, " +
-			"the server runs until this window is closed, or under another service manager.",
+		Help: "systemd starts the server at boot and after a crash, as a separate user that can write only to the " +
+			"storage directory. Without systemd, the server runs until this window is closed, or under another " +
+			"service manager.",
 		Choices: func(m *machine.Machine, _ *Answers) []Option {
 			systemd := Option{Value: setup.Systemd, Title: "systemd", Text: "at boot, sandboxed, as a user of its own"}
 			switch {
@@ -65,8 +66,9 @@ func runAsQuestion() *Question {
 		Give: "give its name, for instance " + setup.OwnName,
 		Flags: []Flag{textFlag("run-as", "USER",
 			"user that runs the server, with --service systemd (default packhouse, which setup creates)")},
-		Help: "This user will own the files that the server reads and writes: passwords, the certificate's key, content. It does not own the CA's key. Setup creates the user " +
-			"packhouse if it does not exist; any other user must exist. The server can still listen on a port below 1024.",
+		Help: "This user will own the files that the server reads and writes: passwords, the certificate's key, " +
+			"content. It does not own the CA's key. Setup creates the user packhouse if it does not exist; any " +
+			"other user must exist. The server can still listen on a port below 1024.",
 		Asked:   func(a *Answers) bool { return a.Service == setup.Systemd },
 		Suggest: func(*machine.Machine, *Answers) []string { return []string{setup.OwnName} },
 		Validate: func(_ context.Context, m *machine.Machine, a *Answers) []finding.Finding {
@@ -103,7 +105,7 @@ func (a *Answers) Obstacles(user machine.Account, program string) []finding.Find
 			fmt.Sprintf("install -m 0755 %s %s, then run setup with that one", setup.Shell(program), own))
 	} else if isTemporary(program) {
 		findings = append(findings,
-			setup.Warn(setup.CodeRunAs, program+" lies where files do not stay, and the service needs it",
+			setup.Warn(setup.CodeRunAs, program+" is in a directory for temporary files, and the service needs it",
 				fmt.Sprintf("install -m 0755 %s %s, then run setup with that one", setup.Shell(program), own)))
 	}
 	if obstacle := user.Stopped(filepath.Join(a.Dir, installation.ConfigFile), 0); obstacle != "" {

@@ -27,8 +27,8 @@ func storageQuestion() *Question {
 		ID: "storage", Step: "storage", Title: "Storage", Default: config.Filesystem,
 		Flags: []Flag{textFlag("storage", "DRIVER", "storage driver: filesystem, s3 or inmemory (default filesystem)")},
 		Ask:   "Where shall packs and images be kept?",
-		Help: "A directory has the layout of CNCF distribution, so that server can take over at any time, and this one can take over from it. In memory everything is " +
-			"gone at the next restart: good for trying out, and for nothing else.",
+		Help: "A directory has the layout of CNCF distribution, so either server can replace the other at any " +
+			"time. In memory, all content is lost at the next restart: use it for tests only.",
 		Choices: options(
 			option(config.Filesystem, "Directory", "on a disk of this machine"),
 			option(config.S3, "S3 bucket", "AWS, MinIO, Ceph and others; many servers can share it"),
@@ -50,8 +50,9 @@ func storagePathQuestion() *Question {
 		Belongs: "--storage filesystem",
 		Flags:   []Flag{textFlag("storage-path", "DIR", "storage directory, with --storage filesystem")},
 		Ask:     "In which directory?",
-		Help: "It grows with what is pushed. A disk or volume of its own is best: then neither fills up the other. It must be writable by the user who will run the " +
-			"server, and survive a restart of the machine.",
+		Help: "Its size grows with every push. A separate disk or volume is best, so that neither fills up the " +
+			"other. The user who runs the server must be able to write to it, and it must survive a restart of " +
+			"the machine.",
 		Asked:    func(a *Answers) bool { return a.Storage == config.Filesystem },
 		Suggest:  suggestStoragePaths,
 		Validate: validateStoragePath,
@@ -165,7 +166,8 @@ func inMemoryQuestion() *Question {
 		ID: "confirm-inmemory", Step: "storage", Title: "Nothing kept",
 		Flags: []Flag{boolFlag("confirm-inmemory", "confirm that a restart loses all content, with --storage inmemory")},
 		Ask:   "Really keep everything in memory only?",
-		Help:  "Every pack and image is lost when the server stops, also by an update of the machine, and clusters that pull them then fail.",
+		Help: "All packs and images are lost when the server stops, also for an update of the machine, and " +
+			"clusters can then no longer pull them.",
 		Asked: func(a *Answers) bool { return a.Storage == config.InMemory },
 		Validate: func(_ context.Context, _ *machine.Machine, a *Answers) []finding.Finding {
 			if !a.InMemoryConfirmed {

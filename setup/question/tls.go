@@ -25,15 +25,17 @@ func tlsQuestion() *Question {
 		Flags: []Flag{textFlag("tls", "MODE",
 			"certificate source: private-ca, self-signed, files, letsencrypt or off (default private-ca)")},
 		Ask: "Where does the server's certificate come from?",
-		Help: "Passwords cross the network with every request, so TLS is what keeps them. Under a private CA clients trust ca.crt once and notice no renewal. A " +
-			"self-signed certificate has to be handed out again each time. Your own files suit where an authority exists already; they are used where they lie. " +
-			"Let's Encrypt, or another ACME directory, asks this server for a proof on port 443 under its host name; the server renews by itself.",
+		Help: "Every request carries a password, and TLS protects it. With a private CA, clients trust ca.crt " +
+			"once and notice no renewal. A self-signed certificate must be distributed again after each " +
+			"renewal. Use your own files if you have a CA; they stay where they are. Let's Encrypt, or another " +
+			"ACME directory, verifies this server on port 443 under its host name; the server renews the " +
+			"certificate by itself.",
 		Choices: options(
 			option(setup.PrivateCA, "Private CA", "a CA of this installation signs it; clients trust ca.crt once"),
 			option(setup.SelfSigned, "Self-signed", "a single certificate, to be trusted again after each renewal"),
 			option(setup.Files, "Own files", "certificate and key that you have"),
 			option(setup.LetsEncrypt, "Let's Encrypt",
-				"a CA that everybody trusts signs it, for a name that leads here from the internet"),
+				"a publicly trusted CA signs it, for a name that resolves to this machine from the internet"),
 			option(setup.Off, "Off", "plain HTTP, behind a proxy or for trying out on this machine"),
 		),
 		Answer: func(a *Answers) *string { return (*string)(&a.TLS) },
@@ -92,8 +94,9 @@ func insecureQuestion() *Question {
 		ID: "insecure", Step: "tls", Title: "Plain HTTP",
 		Flags: []Flag{boolFlag("insecure", "accept passwords over plain HTTP from other machines")},
 		Ask:   "Really let passwords cross the network unencrypted?",
-		Help: "Without TLS anyone between a client and this server can read user names, passwords and content, and can change them. docker and podman refuse such a " +
-			"registry unless told otherwise on every machine. It is right only behind a proxy that speaks TLS, or in a network that you trust entirely.",
+		Help: "Without TLS, anyone between a client and this server can read and change user names, passwords and " +
+			"content. docker and podman refuse such registries unless each machine is configured to accept " +
+			"them. Choose this only behind a proxy that speaks TLS, or in a network that you trust entirely.",
 		Asked: func(a *Answers) bool { return a.TLS == setup.Off && !config.Local("tcp", a.Addr) },
 		Validate: func(_ context.Context, _ *machine.Machine, a *Answers) []finding.Finding {
 			if !a.Insecure {
@@ -112,8 +115,9 @@ func keyTypeQuestion() *Question {
 		Belongs: "a certificate that setup makes: --tls private-ca or self-signed",
 		Flags: []Flag{textFlag("key-type", "TYPE",
 			"type of the certificate's key: ecdsa-p256, rsa-2048 or rsa-4096 (default ecdsa-p256)")},
-		Ask:  "Which kind of key shall the certificate have?",
-		Help: "ECDSA over P-256 is understood by every client of the last decade and its handshakes are cheap. RSA is for clients older than that.",
+		Ask: "Which kind of key shall the certificate have?",
+		Help: "Every client of the last decade supports ECDSA with P-256, and its handshakes are cheap. RSA is " +
+			"for older clients.",
 		Choices: options(
 			option(certgen.ECDSAP256, "ECDSA P-256", "small and quick"),
 			option(certgen.RSA2048, "RSA 2048", "for old clients"),
@@ -152,9 +156,10 @@ func certDaysQuestion() *Question {
 		Belongs: "a certificate that setup makes: --tls private-ca or self-signed",
 		Flags: []Flag{textFlag("cert-days", "N",
 			"validity of a new certificate in days (default 397 from the private CA, 825 self-signed)")},
-		Ask:  "How many days shall the certificate live?",
-		Help: "Under the private CA renewing costs nothing, so short is good: 397 days. A self-signed certificate has to be handed out again each time: 825 days, the most that Apple's clients accept.",
-		Get:  func(a *Answers) string { return strconv.Itoa(a.LifetimeDays()) },
+		Ask: "How many days shall the certificate live?",
+		Help: "With a private CA, renewal costs nothing, so keep it short: 397 days. A self-signed certificate " +
+			"must be distributed again after each renewal: 825 days, the maximum that Apple's clients accept.",
+		Get: func(a *Answers) string { return strconv.Itoa(a.LifetimeDays()) },
 		Set: func(a *Answers, s string) error {
 			days, err := strconv.Atoi(strings.TrimSpace(s))
 			if err != nil {
@@ -185,7 +190,8 @@ func subjectQuestion() *Question {
 		Belongs: "a certificate that setup makes: --tls private-ca or self-signed",
 		Flags:   []Flag{textFlag("subject", "SUBJECT", "additional fields of the certificate's subject: C=,ST=,L=,O=,OU=")},
 		Ask:     "What else shall the certificate say about you?",
-		Help:    "For people who look at it: C=DE,ST=Berlin,L=Berlin,O=Example,OU=Platform, each part optional. Clients do not care.",
+		Help: "For people who inspect the certificate: C=DE,ST=Berlin,L=Berlin,O=Example,OU=Platform; each part " +
+			"is optional. Clients ignore it.",
 		Validate: func(_ context.Context, _ *machine.Machine, a *Answers) []finding.Finding {
 			if _, err := certgen.ParseSubject(a.Subject); err != nil {
 				return refused(setup.CodeValue, strings.TrimPrefix(err.Error(), "parse subject: "), "write it as C=DE,O=Example")
@@ -243,8 +249,8 @@ func newCAQuestion() *Question {
 
 func dropOldCAQuestion() *Question {
 	return renewal("Old CA", "Stop handing out the previous CA?",
-		"After a new CA was made, ca.crt holds the old one too. Once every client has the new one there is no reason to go on "+
-			"trusting the old one.",
+		"After a new CA was created, ca.crt contains the old one too. Remove the old one when every client trusts the "+
+			"new one.",
 		boolFlag("drop-old-ca",
 			"stop handing out the previous CA; use it after --new-ca, when every client trusts the new CA"),
 		func(a *Answers) *bool { return &a.DropOldCA })

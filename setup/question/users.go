@@ -26,8 +26,9 @@ func usersQuestion() *Question {
 			boolFlag("password-stdin", "read lines NAME:PASSWORD from standard input"),
 		}, Main: 1,
 		Ask: "Who may use the registry?",
-		Help: "A reader pulls, a writer also pushes, an admin also deletes. Palette and build machines get along with readers and writers of their own; then a password " +
-			"can be changed without breaking the others. Passwords are stored as bcrypt hashes only. One that you leave out is generated and shown once.",
+		Help: "A reader pulls, a writer also pushes, an admin also deletes. Give Palette and build machines users " +
+			"of their own, so that you can change one password without breaking the others. Passwords are " +
+			"stored only as bcrypt hashes. A password that you leave out is generated and shown once.",
 		Get: func(a *Answers) string {
 			var names []string
 			for _, u := range a.Users {
@@ -138,7 +139,7 @@ func realmQuestion() *Question {
 		Missing: "the realm is empty", Give: "give a few words, for instance packhouse",
 		Flags: []Flag{textFlag("realm", "TEXT", "realm that browsers show when they ask for the password")},
 		Ask:   "What shall browsers show when they ask for the password?",
-		Help:  "A few words that tell people which password is meant. Programs do not care.",
+		Help:  "Browsers show it when they ask for the password. Programs ignore it.",
 		Validate: func(_ context.Context, _ *machine.Machine, a *Answers) []finding.Finding {
 			if i := strings.IndexFunc(a.Realm,
 				func(r rune) bool { return r < ' ' || r > '~' || r == '"' || r == '\\' }); i >= 0 {
