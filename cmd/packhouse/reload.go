@@ -22,11 +22,12 @@ func newReload(a *cli.App) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "reload [CONFIG]",
 		Short: "Make the running server load the configuration on disk",
-		Long: `reload makes the running server read its configuration again, verify it and apply it without dropping a
-connection; so does SIGHUP. CONFIG only selects the server: it reads the file and the variables that it was started with.
+		Long: `Make the running server read its configuration again, verify it and apply it without dropping a
+connection, as with SIGHUP. CONFIG only selects the server, which reads the file and the variables that
+it was started with.
 
-0: applied. 1: refused, or no server runs; a server that refuses keeps its configuration.
-4: applied, except the keys that are printed, which need a restart.`,
+The exit code is 0 if the configuration is applied, 1 if the server refuses it and keeps its
+configuration or no server runs, and 4 if it is applied except for the printed keys, which need a restart.`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return runReload(cmd.Context(), a, a.FindConfig(dir, args))

@@ -19,12 +19,11 @@ import (
 func newRoot(a *cli.App) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "packhouse",
-		Short: "A self-hosted pack registry in one binary, with the wizard that sets it up right",
+		Short: "A self-hosted pack registry in one binary, with a wizard that sets it up correctly",
 		Long: `packhouse is a self-hosted registry for packs, Helm charts and container images.
 
-On a terminal, packhouse alone opens the wizard, or, where a registry is installed, its state and
-what can be done about it. In scripts, packhouse setup --yes
-does the same through flags, and packhouse serve runs the server.`,
+Without arguments, on a terminal, packhouse opens the wizard, or manages an existing installation.
+In scripts, packhouse setup --yes does the same with flags, and packhouse serve runs the server.`,
 		Version:       a.Version,
 		Args:          cobra.NoArgs,
 		SilenceErrors: true,

@@ -59,9 +59,10 @@ func newConfigVerify(a *cli.App) *cobra.Command {
 	return o.add(&cobra.Command{
 		Use:   "verify [FILE]",
 		Short: "Report every reason why the server would not start with FILE",
-		Long: `verify reads FILE and the REGISTRY_* variables as serve does, and looks at the files,
-rights and ports they name; the ports of a server that runs on FILE are not tried. What it accepts starts. It exits
-with 4 if it finds an error. Warnings alone do not prevent a start; check and status exit with 4 for them too.`,
+		Long: `Read FILE and the REGISTRY_* variables as serve does, and check the files, permissions and ports in
+them. Ports in use by a server with the same FILE are skipped. The server starts with a configuration
+without errors. Exit with 4 if there is an error. Warnings do not prevent a start; check and status
+exit with 4 for warnings too.`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error { return o.verify(cmd.Context(), o.find(args)) },
 	}, "print the findings as JSON")
@@ -127,8 +128,8 @@ func newConfigSchema(a *cli.App) *cobra.Command {
 	return &cobra.Command{
 		Use:   "schema",
 		Short: "Print a JSON Schema of the configuration, for editors",
-		Long: `schema prints a JSON Schema (draft 2020-12) of the file. Editors with a YAML language server
-take it from a first line in the file:
+		Long: `Print a JSON Schema (draft 2020-12) of the configuration. Editors with a YAML language server use it
+if the file begins with this line:
 # yaml-language-server: $schema=myconfig.schema.json`,
 		Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {

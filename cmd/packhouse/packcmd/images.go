@@ -29,11 +29,11 @@ func newPackImages(a *cli.App) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "images DIR|NAME:TAG",
 		Short: "List the container images of a pack, for mirroring",
-		Long: `images lists the container images of a pack: those that pack.content.images of values.yaml declares, those that its
-charts and manifests deploy with its values or with one of its presets, and those that its charts list for Artifact Hub.
-Charts are rendered as "helm template" renders them: without a cluster, the network or the environment, in a process
-with limits of time and memory. The images of a chart that cannot be rendered are guessed from its texts. A folder is
-read here, anything else in the registry.`,
+		Long: `List the container images of a pack: images that pack.content.images of values.yaml declares, images
+that its charts and manifests deploy with its values or one of its presets, and images that its charts
+list for Artifact Hub. Charts are rendered as with "helm template": without a cluster, network or
+environment, in a process with limited time and memory. If a chart cannot be rendered, its images are
+guessed from its templates. A folder is read from disk, any other pack from the registry.`,
 		Example: `  packhouse pack images nginx:1.2.3 | xargs -n1 -I% skopeo copy docker://% docker://mirror.example.com/%
   packhouse pack images ./nginx-1.2.3 --rendered`,
 		Args: cobra.ExactArgs(1),

@@ -27,10 +27,10 @@ func newPackList(a *cli.App) *cobra.Command {
 		Use:     "ls [SERVER]",
 		Aliases: []string{"list"},
 		Short:   "List the packs of a registry, or the versions of one",
-		Long: `ls lists packs with their tags; with --name the tags of one pack, each with its digest, its parent tags,
-and the message of the push that replaced another one.
+		Long: `List packs with their tags. With --name, list the tags of one pack, each with its digest, its parent
+tags, and the message of the push that replaced another version.
 
-If the registry is packhouse, ls reports whether a version is deprecated, at its end of life or hidden, and why
+If the registry is packhouse, ls also reports whether a version is deprecated, at its end of life or hidden, and why
 Palette does not install it; without --name, of the highest version of each pack.`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -158,9 +158,9 @@ func newPackTagDelete(a *cli.App) *cobra.Command {
 	var o registryOptions
 	cmd := &cobra.Command{
 		Use:   "delete NAME:TAG",
-		Short: "Take a tag from a pack",
-		Long: `delete takes a tag from a pack. Parent tags such as 1.24.x are derived and cannot be deleted. The version can
-still be pulled by its digest, until garbage collection removes it.`,
+		Short: "Remove a tag from a pack",
+		Long: `Remove a tag from a pack. Parent tags such as 1.24.x are derived and cannot be removed. The version can
+still be pulled by its digest until garbage collection removes it.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ref, err := packs.ParseReference(args[0])

@@ -27,8 +27,8 @@ func newPackPull(a *cli.App) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "pull NAME[:TAG|@DIGEST] DIR",
 		Short: "Pull a pack into a folder",
-		Long: `pull writes a pack into the folder DIR/NAME-VERSION, whole or not at all, and prints that folder. Without a tag it takes the
-highest version; a parent tag such as 1.24.x selects the highest one below it.`,
+		Long: `Write a pack to the folder DIR/NAME-VERSION, completely or not at all, and print that folder. Without a
+tag, pull the highest version; a parent tag such as 1.24.x selects the highest version below it.`,
 		Args: cobra.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ref, err := packs.ParseReference(args[0])

@@ -39,16 +39,16 @@ func New(a *cli.App) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "setup",
 		Short: "Install a registry or change an installation: the wizard, or --yes without questions",
-		Long: `setup asks about host name, TLS, users and storage, writes the files of an installation,
-starts the server on them and proves that it works. With --yes it asks nothing: what no flag,
-variable (PACKHOUSE_HOSTNAME and so on) or answers file says is kept as it is, detected, or has a default.
+		Long: `Ask for the host name, TLS, users and storage, write the files of an installation, start the server
+and check that it works. With --yes, setup asks nothing: answers come from flags, variables
+(PACKHOUSE_HOSTNAME and so on), the answers file, the existing installation, detection and defaults.
 
-Passwords come from --password-file, --password-stdin or PACKHOUSE_PASSWORD_<NAME>. Those that
-were not given are generated; without a terminal they are written to initial-passwords.
+Passwords come from --password-file, --password-stdin or PACKHOUSE_PASSWORD_<NAME>. Missing ones
+are generated; without a terminal they are written to initial-passwords.
 
-It exits with 0 if all checks passed, 1 if it failed and nothing changed, 2 if answers are missing or
-wrong, 3 if --dry-run found changes, and 4 if the installation is in place and a check failed or warned:
-packhouse check and packhouse status exit with 4 for the same reasons.`,
+The exit code is 0 if all checks passed, 1 if setup failed and nothing changed, 2 if answers are
+missing or invalid, 3 if --dry-run found changes, and 4 if the installation is complete but a check
+failed or warned. packhouse check and packhouse status exit with 4 for the same reasons.`,
 		Example: setupExamples,
 		Args:    cobra.NoArgs,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return runSetup(cmd.Context(), a, cmd.Flags()) },
