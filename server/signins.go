@@ -92,7 +92,7 @@ func (dir signInsOnDisk) Save(_ context.Context, record []byte) error {
 	if err != nil {
 		return err
 	}
-	if info, err := root.Stat("."); err == nil {
+	if info, err := root.Stat(filepath.Dir(staged)); err == nil {
 		trust.Inherit(f, info)
 	}
 	_, err = f.Write(record)

@@ -64,8 +64,8 @@ func (v *verifier) permissions() {
 	}
 	if root := c.Storage.Filesystem.RootDirectory; c.Storage.Driver == config.Filesystem {
 		check(shared, "storage.filesystem.rootdirectory", root)
-		below := shared // the owner of the store writes all of it
-		below.Users = append(slices.Clone(shared.Users), ownersOf(root)...)
+		below := shared
+		below.Users = slices.Concat(shared.Users, storeOwners(root))
 		for _, path := range storePlaces(root) {
 			check(below, "storage.filesystem.rootdirectory", path)
 		}
@@ -78,6 +78,12 @@ func (v *verifier) permissions() {
 		}
 		v.fault(severity, f.fault, f.keys...)
 	}
+}
+
+// storeOwners returns the accounts that may write a store: the owner of its root, and the owner of the
+// server's own data, who may be the user of an earlier service.
+func storeOwners(root string) []int {
+	return append(ownersOf(root), ownersOf(filepath.Join(root, "packhouse", "v1"))...)
 }
 
 // mostPlaces limits the directories of a store whose permissions are checked.

@@ -8,6 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path"
 	"sync"
 	"syscall"
 
@@ -23,11 +24,11 @@ const (
 // osDisk is the operating system's file system, confined to one directory: on Linux by openat2(2),
 // which resolves a path in one call, elsewhere by os.Root, which opens each element separately.
 type osDisk struct {
-	root *os.Root
-	dir  *os.File // the root: base of relative names, and target of syncfs
-	fd   int
-	top  fs.FileInfo // of the root, if this process may give files to its owner
-	t    Traits
+	root  *os.Root
+	dir   *os.File // the root: base of relative names, and target of syncfs
+	fd    int
+	gives bool // new files belong to the owner of their directory: this process is root
+	t     Traits
 
 	beneath bool // openat2 is available
 	counts  bool // the links of a directory count the directories in it
@@ -58,9 +59,7 @@ func OpenOS(path string, readOnly bool) (Disk, error) {
 		return nil, fmt.Errorf("open storage directory: %w", err)
 	}
 	d := &osDisk{root: root, dir: dir, fd: int(dir.Fd())}
-	if info, err := dir.Stat(); err == nil && os.Geteuid() == 0 {
-		d.top = info
-	}
+	d.gives = os.Geteuid() == 0
 	d.beneath = d.hasBeneath()
 	if d.t, err = d.traits(); err != nil {
 		_ = d.Close()
@@ -93,14 +92,18 @@ func (d *osDisk) Create(name string) (File, error) {
 	if err != nil {
 		return nil, err
 	}
-	d.inherit(f)
+	d.inherit(f, name)
 	return &osFile{f}, nil
 }
 
-// inherit gives a new file to the owner of the store, if root made it.
-func (d *osDisk) inherit(f *os.File) {
-	if d.top != nil {
-		trust.Inherit(f, d.top)
+// inherit gives a new file to the owner of its directory, if root made it: the server of another
+// user, which may run next, must be able to write it.
+func (d *osDisk) inherit(f *os.File, name string) {
+	if !d.gives {
+		return
+	}
+	if info, err := d.root.Stat(path.Dir(name)); err == nil {
+		trust.Inherit(f, info)
 	}
 }
 

@@ -182,7 +182,7 @@ func (d *osDisk) openLock(name string, flags int) (*os.File, error) {
 	other := fmt.Errorf("%s is not a regular file: remove it", filepath.Join(d.root.Name(), name))
 	if flags&os.O_CREATE != 0 {
 		if f, err := d.root.OpenFile(name, flags|os.O_EXCL|syscall.O_NONBLOCK, fileMode); err == nil {
-			d.inherit(f)
+			d.inherit(f, name)
 			return f, nil
 		}
 	}
