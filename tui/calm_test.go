@@ -14,8 +14,8 @@ import (
 	"packhouse/setup/plan"
 )
 
-// TestNoticesAreWhole: what stands in the way is said to its end, also where the window is narrow;
-// the frame gives way.
+// TestNoticesAreWhole: a notice is shown completely, also in a narrow window; the frame shrinks
+// instead.
 func TestNoticesAreWhole(t *testing.T) {
 	for _, size := range [][2]int{{120, 36}, {80, 24}, {60, 14}, {40, 12}} {
 		o := managed(fixtureOptions())
@@ -64,7 +64,7 @@ func lineOf(frame, text string) int {
 	return slices.IndexFunc(strings.Split(frame, "\n"), func(line string) bool { return strings.Contains(line, text) })
 }
 
-// TestEnterGoesOnAfterARemoval: where the last of a list was taken away, enter goes on to the next
+// TestEnterGoesOnAfterARemoval: after the last entry of a list was removed, Enter opens the next
 // question and adds nothing.
 func TestEnterGoesOnAfterARemoval(t *testing.T) {
 	s := open(t, fixtureOptions(), 100, 30)
@@ -92,7 +92,7 @@ func TestEscapeTwiceIsEscape(t *testing.T) {
 }
 
 // TestTheChosenTaskIsVisible moves through the tasks in every window: the chosen one is on the
-// screen, whatever the state says above it.
+// screen, however long the state above it is.
 func TestTheChosenTaskIsVisible(t *testing.T) {
 	for _, size := range [][2]int{{120, 36}, {80, 24}, {60, 14}, {40, 12}} {
 		o := managed(fixtureOptions())

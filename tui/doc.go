@@ -1,12 +1,12 @@
 // Package tui is the terminal interface: a wizard that asks questions, shows the changes, applies
 // them, checks the result, and shows the handoff card.
 //
-//	outcome, err := tui.Run(ctx, tui.Options{In: os.Stdin, Out: os.Stderr, Machine: machine, …})
+//	outcome, err := tui.Run(ctx, tui.Options{Options: session.Options{…}, In: os.Stdin, Out: os.Stderr})
 //	os.Exit(outcome.ExitCode())
 //
 // The package knows how to present questions, not their meaning: steps, questions, plan and checks
-// come from package setup, and functions in [Options] do the work. It is the only package tree that
-// imports the terminal library.
+// come from the packages below setup, and functions in session.Options do the work. It is the only
+// package tree that imports the terminal library.
 //
 // # Invariants
 //
